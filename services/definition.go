@@ -1,0 +1,204 @@
+package services
+
+import (
+	"syscall"
+	"time"
+)
+
+// Definition says everything the appliance knows of one service. It is data: the wiring in this package turns it,
+// a release and the site's configuration into a [Plan].
+//
+// Strings in Command, Env, Files, Prepare and Data.Path are text/template; wiring.go lists what they may refer to.
+type Definition struct {
+	Name     string     // as the program is called, except postgres, redis-cache, redis-store, blobstore
+	Kind     Kind       // what the supervisor waits for
+	Releases []Releases // which products and versions carry it; the site's own services leave it empty
+	Loss     string     // what users lose while it is down, as the end of "while it is down, …"
+
+	Command []string          // argv; Command[0] is a program of the release, or of the host when Host is set
+	Host    *HostProgram      // where Command[0] may come from when the release does not carry it
+	Env     map[string]string // its whole environment, beside what every service gets (PATH, HOME, LANG, TZ, NO_PROXY …)
+	Ports   []Port
+	Needs   []string // started after these are ready; stopped before them
+	Wants   []string // order only
+
+	Prepare []Prepare // once, before the first start: initdb and the like
+	Files   []File    // written before each start
+	Data    []Data
+	User    string   // default account, at most 31 characters; empty for sg-<name>
+	Caps    []string // capabilities kept, by name without CAP_; almost always none
+
+	Ready   *Probe // nil: ready once exec succeeded
+	Live    *Probe // nil: never killed for being silent
+	Start   Start
+	Stop    Stop
+	Restart Restart
+	Log     Log
+	Budget  Budget
+
+	Metrics  *Metrics
+	Replicas Replicas
+	Switch   Switch        // how an upgrade replaces it
+	Snapshot SnapshotClass // whether an upgrade's snapshot must contain its data
+	Optional bool          // off unless services.<name>.disabled: false
+	Origin   string        // "built in", or the drop-in file that defines it
+}
+
+// Kind is what the supervisor expects of a service's process.
+type Kind string
+
+// The kinds of process-model.md section 8.
+const (
+	KindService  Kind = "service"  // runs for ever
+	KindOneshot  Kind = "oneshot"  // runs to its end; ready when it exited 0
+	KindExternal Kind = "external" // runs elsewhere; only probed
+)
+
+// Releases is a range of versions of one product, [From, Until); an empty Until means still there.
+type Releases struct{ Product, From, Until string }
+
+// HostProgram names a program of the operating system that stands in for one of the release.
+type HostProgram struct {
+	Names   []string // file names, the first found wins
+	Dirs    []string // globs searched before PATH, newest version first: /usr/lib/postgresql/*/bin
+	Package string   // the distribution's package that brings it, for the error's remedy
+}
+
+// Port is one listener of a service.
+type Port struct {
+	Name   string // http, internal, debug …
+	Number int    // the catalog's port, taken when it is free at the first start
+	Fixed  bool   // the program offers no way to set it
+}
+
+// Prepare makes a directory once, whole or not at all: Steps write to {{.New}}, which is renamed to Creates at the end.
+type Prepare struct {
+	Creates string // absolute; nothing is done when it exists
+	Steps   []Step
+	Timeout time.Duration // for all steps; 0 means 5 minutes
+}
+
+// Step is one command of a [Prepare], run as the service's user in the service's environment and cgroup.
+type Step struct {
+	Command []string
+	Stdin   string
+}
+
+// File is a file that the appliance writes for a service, owned by the service's user.
+type File struct {
+	Path    string
+	Mode    uint32
+	Content string // may hold secrets
+}
+
+// Data is a directory that a service writes.
+type Data struct {
+	Name     string
+	Path     string // below the data directory
+	Class    DataClass
+	Identity string // why its name or its service's address is part of the data; empty if neither is
+}
+
+// DataClass says what a loss of the directory costs.
+type DataClass string
+
+// The classes of services.md section 9.
+const (
+	DataState DataClass = "state" // cannot be made again
+	DataCache DataClass = "cache" // can be made again, at a cost
+	DataNone  DataClass = "none"  // scratch
+)
+
+// Probe asks a service whether it is ready or alive. Exactly one of HTTP, TCP, Exec, Postgres, Redis, Log and Notify is set.
+type Probe struct {
+	HTTP     string   // path, answered with 2xx on Port
+	TCP      bool     // Port accepts
+	Postgres bool     // Port answers a start-up packet with anything but "starting up"
+	Redis    bool     // Port answers PING with PONG or a demand for a password
+	Exec     []string // exits 0, as the service's user
+	Log      string   // a regular expression that a line of its log matches (readiness only)
+	Notify   bool     // sends READY=1 to NOTIFY_SOCKET (readiness only)
+	Port     string   // name of a Port
+
+	Every    time.Duration // between probes once ready; starting ones begin at 5 ms and double up to it
+	Timeout  time.Duration // of one probe
+	Failures int           // in a row before the service counts as not ready, or as hung
+}
+
+// Start bounds the time from exec to ready.
+type Start struct {
+	Timeout time.Duration // 0: no limit
+}
+
+// StopTo says which processes the stop signal goes to.
+type StopTo string
+
+// Main is the default; everything left in the cgroup is killed after the grace in either case.
+const (
+	ToMain  StopTo = "main"
+	ToGroup StopTo = "group"
+)
+
+// Stop says how a service ends.
+type Stop struct {
+	Signal syscall.Signal
+	To     StopTo
+	Grace  time.Duration // from Signal to SIGKILL; scaled to the stop budget
+	Wait   bool          // no signal at all: wait for its own end (a running migrator)
+	Weight int           // of the stop budget; PostgreSQL's fast shutdown gets the last third
+}
+
+// Restart says when a run that ended by itself is followed by the next.
+type Restart struct {
+	Delay      time.Duration // after a run that was ready for at least ResetAfter
+	Max        time.Duration // ceiling of min(Max, 100 ms · 2ⁿ ± 20 %) for the n-th consecutive shorter run
+	ResetAfter time.Duration // ready for this long: the next failure is a first one
+	Never      bool          // do not restart on failure (a dirty migrator)
+	Expected   string        // an exit after a log line matching this counts as no failure
+}
+
+// Log says how the output of a service is kept.
+type Log struct {
+	MaxSize int64  // bytes of one file
+	Keep    int    // rotated files beside the current one
+	Format  string // logfmt, json, postgres, redis, go, plain
+}
+
+// Budget bounds what a service may use; zero means no bound.
+type Budget struct {
+	Memory    int64   // bytes, memory.max
+	MemoryLow int64   // bytes that reclaim leaves alone
+	CPUs      float64 // cpu.max
+	CPUWeight int     // 1..10000, 100 is the default
+	Pids      int
+	NoFile    int // descriptors, soft limit
+}
+
+// Metrics is where Prometheus scrapes a service.
+type Metrics struct{ Port, Path string }
+
+// Replicas says whether a service can run more than once.
+type Replicas struct {
+	Max      int    // 0 and 1: a singleton
+	Driver   string // what its number should follow: "repositories", "users" …
+	Identity bool   // each replica has data of its own that stays with its number
+}
+
+// Switch is how an upgrade replaces a service.
+type Switch string
+
+// The switch rules of architecture.md section 4.
+const (
+	SideBySide    Switch = "side by side"
+	StopThenStart Switch = "stop, then start"
+)
+
+// SnapshotClass says how a service's data enters a snapshot.
+type SnapshotClass string
+
+// The snapshot classes of architecture.md section 4.
+const (
+	SnapshotAlways SnapshotClass = "always"
+	SnapshotShared SnapshotClass = "shared" // immutable or re-creatable content, kept across generations
+	SnapshotNever  SnapshotClass = "never"
+)

@@ -1,0 +1,58 @@
+package services
+
+import "strconv"
+
+// Plan is everything that runs, fully resolved: an immutable value that the engine walks. Only secrets are still by reference.
+type Plan struct {
+	Product   string // demo, sourcegraph, none
+	Version   string
+	Release   string // <version>-<digest>, or "none"
+	Instances []Instance
+	Hash      string // of all instances; equal hashes run the same programs in the same way
+}
+
+// Instance is one replica of a service with every template rendered.
+//
+// A string may hold "@secret{NAME}", replaced with the secret's content just before it is used, never earlier.
+type Instance struct {
+	Service  string // definition's name
+	Number   int    // 0 for a singleton
+	Replicas int    // of its service
+	Kind     Kind
+	Wanted   bool // false: disabled
+	Loss     string
+	Origin   string
+
+	Program   string            // absolute path of the executable
+	Source    string            // "release", "host" or "override": where Program comes from
+	Argv      []string          // with argv[0]
+	Env       []string          // KEY=value, sorted
+	Dir       string            // working directory
+	Addresses map[string]string // port name -> 127.0.0.1:port
+	Needs     []string          // instance names
+	Wants     []string          // instance names
+
+	Prepare []Prepare
+	Files   []File
+	Data    []Data
+	User    string // account name, resolved to a uid by the supervisor
+	Caps    []string
+
+	Ready, Live *Probe // nil as in Definition
+	Start       Start
+	Stop        Stop
+	Restart     Restart
+	Log         Log
+	Budget      Budget
+	Metrics     *Metrics
+
+	Hash string // of all the above that a running process was started with: differs means restart
+}
+
+// Name is what the engine, the logs and the run directory call the instance: "frontend", or "gitserver/1" when there are several.
+func (i Instance) Name() string {
+	if i.Replicas > 1 {
+		return i.Service + "/" + strconv.Itoa(i.Number)
+	}
+	return i.Service
+}
