@@ -1,0 +1,22 @@
+package conf
+
+import (
+	"cmp"
+	"os"
+)
+
+// Path is where the frontend serves the configuration, on its internal address.
+const Path = "/.internal/configuration"
+
+// Config is what the frontend tells the other services.
+type Config struct {
+	PostgresDSN  string   `json:"postgresDSN"` // a URL with the password in it; never log it, see [Redact]
+	GitServers   []string `json:"gitServers"`  // host:port, in the order of SRC_GIT_SERVERS
+	SearcherURLs []string `json:"searcherURLs"`
+	Version      string   `json:"version"` // of the frontend
+}
+
+// FrontendInternal is the frontend's internal address, host:port, from SRC_FRONTEND_INTERNAL.
+func FrontendInternal() string {
+	return cmp.Or(os.Getenv("SRC_FRONTEND_INTERNAL"), "127.0.0.1:3090")
+}

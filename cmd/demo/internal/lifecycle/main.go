@@ -1,0 +1,76 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Usage marks an error as wrong usage or configuration: the process exits 2 and not 1.
+type Usage struct{ Err error }
+
+func (u Usage) Error() string { return u.Err.Error() }
+func (u Usage) Unwrap() error { return u.Err }
+
+// Main runs a service until it is done or told to stop, and returns the exit code: 0 for nil and after a signal, 2 for a [Usage] error, else 1.
+// The logger is also made slog's default.
+func Main(service string, run func(ctx context.Context, log *slog.Logger) error) int {
+	log, err := NewLogger(service, os.Stderr, os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	slog.SetDefault(log)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	return supervise(log, signals, run)
+}
+
+func supervise(log *slog.Logger, signals <-chan os.Signal, run func(ctx context.Context, log *slog.Logger) error) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, log) }()
+	stopping := false
+	for {
+		select {
+		case s := <-signals:
+			if stopping {
+				log.Warn("second signal, ending at once", "signal", s)
+				return 0
+			}
+			log.Info("stopping", "signal", s)
+			stopping = true
+			cancel()
+		case err := <-done:
+			return exitCode(log, err, stopping)
+		}
+	}
+}
+
+func exitCode(log *slog.Logger, err error, stopping bool) int {
+	switch usage := (Usage{}); {
+	case err == nil || stopping && errors.Is(err, context.Canceled):
+		return 0
+	case errors.As(err, &usage):
+		report(log, err)
+		return 2
+	default:
+		report(log, err)
+		return 1
+	}
+}
+
+func report(log *slog.Logger, err error) {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		log.Error(err.Error(), "hint", h.Hint())
+		return
+	}
+	log.Error(err.Error())
+}
