@@ -1,0 +1,631 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/api"
+)
+
+// KillWait is how long after SIGKILL a service counts as unkillable (E7).
+const KillWait = 10 * time.Second
+
+// hungGrace bounds the grace of a service that no longer answers: it gets a chance to end well, but not its whole one.
+const hungGrace = 2 * time.Second
+
+// View is what a machine shows: the status of an instance, and its run record.
+type View struct {
+	Name        string
+	State       api.State
+	Since       time.Time
+	Reason      string
+	WaitingFor  []string
+	Wanted      bool
+	StoppedBy   string
+	PID         int
+	Run         uint64
+	Restarts    int
+	LastExit    *api.Exit
+	Streaks     map[string]int // consecutive short runs by budget
+	Until       time.Time      // Backoff: when it starts again
+	Killed      bool           // the present or last stop had to kill
+	Held        bool
+	Alive       bool
+	ReadySince  time.Time // of this run; zero if it was not ready
+	Completed   bool
+	CausedBy    string // the neighbour this follows from
+	Evidence    map[string]string
+	Event       Kind   // what led here
+	Actor       string // who wanted it
+	Transition  bool   // the state changed
+	Previous    api.State
+	InstanceSum string // hash of the instance it runs with
+}
+
+// Machine is the state of one instance. Its owner calls Handle for one event after the other.
+type Machine struct {
+	inst   services.Instance
+	jitter func() float64 // 0.8..1.2
+
+	state     api.State
+	since     time.Time
+	reason    string
+	evidence  map[string]string
+	causedBy  string
+	actor     string
+	last      Kind
+	previous  api.State
+	moved     bool
+	wanted    bool
+	stoppedBy string
+	restarts  int
+	asked     bool // the next spawn is somebody's wish, not a restart
+
+	run       uint64
+	pid       int
+	alive     bool
+	readyAt   time.Time
+	completed bool
+
+	ordered   bool // stopping waits for the dependents
+	signalled bool
+	proving   bool // everything left is being killed
+	killed    bool // and had to be
+	grace     time.Duration
+	stopCause api.Cause // why it was signalled; empty: it was not
+	exit      *api.Exit // of this run, nil while it lives
+	lastExit  *api.Exit
+	expected  bool
+	streaks   map[string]int
+	delay     time.Duration
+	until     time.Time
+	timer     uint64
+
+	needs, wants, dependents map[string]Snapshot
+	unheard                  map[string]bool // neighbours that have not said anything yet
+}
+
+// NewMachine is an instance that has never run. dependents are the instances that need it. jitter returns 0.8 to 1.2.
+func NewMachine(inst services.Instance, dependents []string, jitter func() float64) *Machine {
+	m := &Machine{
+		inst: inst, jitter: jitter, state: api.Stopped, wanted: inst.Wanted, streaks: map[string]int{},
+		needs: map[string]Snapshot{}, wants: map[string]Snapshot{}, dependents: map[string]Snapshot{}, unheard: map[string]bool{},
+	}
+	m.rewire(inst, dependents)
+	return m
+}
+
+// rewire takes the neighbours of a definition; what is known of one that stays is kept.
+func (m *Machine) rewire(inst services.Instance, dependents []string) {
+	known, heard := map[string]Snapshot{}, map[string]bool{}
+	for _, group := range []map[string]Snapshot{m.needs, m.wants, m.dependents} {
+		for name, s := range group {
+			known[name], heard[name] = s, !m.unheard[name]
+		}
+	}
+	pick := func(names []string) map[string]Snapshot {
+		group := map[string]Snapshot{}
+		for _, name := range names {
+			group[name] = Snapshot{Name: name}
+			if heard[name] {
+				group[name] = known[name]
+			} else {
+				m.unheard[name] = true
+			}
+		}
+		return group
+	}
+	m.inst = inst
+	m.needs, m.wants, m.dependents = pick(inst.Needs), pick(inst.Wants), pick(dependents)
+}
+
+// Begin is the machine's first step: towards what the instance wants, or on from where an earlier supervisor left it.
+func (m *Machine) Begin(now time.Time, before *View) []Action {
+	m.since = now
+	if before == nil {
+		if m.wanted {
+			m.state, m.asked = api.Waiting, true
+		} else {
+			m.reason = "disabled"
+		}
+		return m.follow(now, []Action{m.publish()})
+	}
+	m.restore(*before)
+	acts := []Action{m.publish()}
+	switch m.state {
+	case api.Starting, api.Ready, api.Degraded:
+		if m.alive {
+			acts = append(acts, Action{Do: DoProbe, Run: m.run})
+		}
+	case api.Stopping:
+		acts = append(acts, m.signal()...)
+	case api.Unkillable:
+		acts = append(acts, Action{Do: DoKill, Run: m.run})
+	case api.Backoff:
+		acts = append(acts, m.arm(max(0, m.until.Sub(now))))
+	}
+	return m.follow(now, acts)
+}
+
+func (m *Machine) restore(v View) {
+	m.state, m.since, m.reason, m.wanted, m.stoppedBy = v.State, v.Since, v.Reason, v.Wanted, v.StoppedBy
+	m.run, m.pid, m.alive, m.restarts, m.completed = v.Run, v.PID, v.Alive, v.Restarts, v.Completed
+	m.readyAt, m.lastExit, m.until, m.killed = v.ReadySince, v.LastExit, v.Until, v.Killed
+	for k, n := range v.Streaks {
+		m.streaks[k] = n
+	}
+	if m.state == api.Stopping {
+		m.stopCause = api.CauseStopped
+	}
+}
+
+// Handle takes one event and returns what follows from it. The error is a [Refused]: nothing was changed.
+func (m *Machine) Handle(now time.Time, ev Event) ([]Action, error) {
+	if ev.Run != 0 && ev.Run != m.run {
+		return nil, nil // a late exit, probe or timer of an earlier life (E10)
+	}
+	if ev.Kind == TimerFired && ev.Timer != m.timer {
+		return nil, nil // disarmed meanwhile
+	}
+	kind := m.refine(now, ev)
+	if kind == nothing {
+		return m.follow(now, m.heard(ev)), nil
+	}
+	mv, err := next(m.state, kind)
+	if err != nil {
+		return nil, err
+	}
+	m.note(ev, kind)
+	return m.follow(now, m.enter(now, mv, kind)), nil
+}
+
+// refine says what the event means in the present situation, and takes in what it carries.
+func (m *Machine) refine(now time.Time, ev Event) Kind {
+	switch ev.Kind {
+	case StartWanted, RestartWanted:
+		if !m.wanted {
+			m.wanted, m.stoppedBy = true, ""
+		}
+		m.asked = ev.Kind == RestartWanted || !m.up()
+	case StopWanted:
+		m.asked = false
+		m.wanted, m.stoppedBy, m.grace = false, ev.Actor, ev.Grace
+		if !m.alive {
+			switch m.state {
+			case api.Waiting, api.Backoff, api.Failed, api.Ready:
+				return StopIdle
+			}
+		}
+	case NeighbourMoved:
+		return m.neighbour(ev.Snap)
+	case Spawned:
+		m.pid = ev.PID
+		if m.state == api.Starting && m.inst.Ready == nil && m.inst.Kind != services.KindOneshot {
+			return SpawnedReady
+		}
+	case SpawnFailed:
+		m.exit = &api.Exit{At: api.Time{Time: now}, Cause: ev.Cause}
+		m.lastExit = m.exit
+		if m.state != api.Stopping {
+			m.alive = false
+		}
+		if ev.Permanent {
+			return SpawnRefused
+		}
+	case Exited:
+		m.exited(now, ev)
+	case replanned:
+		m.rewire(*ev.inst, ev.dependents)
+		return nothing
+	case Dead:
+		m.killed = m.killed || (ev.Killed && m.stopCause == api.CauseStopped)
+		return m.outcome()
+	case TimerFired:
+		return m.fired()
+	}
+	return ev.Kind
+}
+
+func (m *Machine) fired() Kind {
+	switch {
+	case m.state == api.Starting:
+		return StartTimeout
+	case m.state == api.Backoff:
+		return BackoffElapsed
+	case m.state == api.Stopping && m.proving:
+		return KillElapsed
+	case m.state == api.Stopping:
+		return GraceElapsed
+	}
+	return nothing
+}
+
+// exited takes in how the main process ended, and why.
+func (m *Machine) exited(now time.Time, ev Event) {
+	exit := ev.Exit
+	exit.At = api.Time{Time: now}
+	switch {
+	case exit.Cause == api.CauseOOM:
+	case m.stopCause != "":
+		exit.Cause = m.stopCause
+	case !m.needsReady() && m.inst.Kind == services.KindService:
+		exit.Cause = api.CauseDependency
+	}
+	m.exit, m.lastExit, m.expected, m.pid = &exit, &exit, ev.Expected, 0
+}
+
+// outcome says what a proof of death leads to.
+func (m *Machine) outcome() Kind {
+	cause := api.CauseStopped
+	switch {
+	case m.stopCause != "":
+		cause = m.stopCause
+	case m.exit != nil:
+		cause = m.exit.Cause
+	}
+	switch {
+	case !m.wanted:
+		return DeadAsked
+	case m.asked || cause == api.CauseStopped || m.expected || m.anyNeedHeld():
+		return DeadAgain
+	case m.inst.Kind == services.KindOneshot && cause == api.CauseExit && m.exit.Code == 0:
+		return DeadCompleted
+	case m.inst.Restart.Never:
+		return DeadForGood
+	case cause == api.CauseDependency && !m.needsReady():
+		return DeadAgain // waits for the need instead of burning its budget (E32)
+	}
+	if m.delay = m.nextDelay(cause); m.delay == 0 {
+		return DeadAgain
+	}
+	return DeadLater
+}
+
+// neighbour takes in what another machine said; what follows from it is found by follow.
+func (m *Machine) neighbour(s Snapshot) Kind {
+	for _, group := range []map[string]Snapshot{m.needs, m.wants, m.dependents} {
+		if _, ok := group[s.Name]; ok {
+			group[s.Name] = s
+		}
+	}
+	delete(m.unheard, s.Name)
+	return nothing
+}
+
+// heard republishes what a neighbour's news changes for whoever looks: whom this one waits for.
+func (m *Machine) heard(ev Event) []Action {
+	if ev.Kind == replanned || ev.Kind == NeighbourMoved && (m.state == api.Waiting || m.state == api.Stopping) {
+		m.moved = false
+		return []Action{m.publish()}
+	}
+	return nil
+}
+
+// follow takes the steps that need no further event: through an open gate, out of the way of a held need, on with an ordered stop.
+func (m *Machine) follow(now time.Time, acts []Action) []Action {
+	for range 8 { // the longest legal chain is three
+		kind := m.derived()
+		mv, err := next(m.state, kind)
+		if kind == nothing || err != nil {
+			return acts
+		}
+		m.note(Event{}, kind)
+		acts = append(acts, m.enter(now, mv, kind)...)
+	}
+	return acts
+}
+
+func (m *Machine) derived() Kind {
+	switch m.state {
+	case api.Waiting:
+		if m.gateOpen() {
+			return NeedsReady
+		}
+	case api.Starting, api.Ready, api.Degraded, api.Backoff:
+		if m.anyNeedHeld() {
+			return NeedHeld
+		}
+	case api.Stopping:
+		if m.ordered && !m.signalled && m.dependentsGone() {
+			return DependentsGone
+		}
+	}
+	return nothing
+}
+
+// enter is the only writer of the state.
+func (m *Machine) enter(now time.Time, mv move, kind Kind) []Action {
+	m.previous, m.moved = m.state, m.state != mv.to
+	if m.moved {
+		m.state, m.since = mv.to, now
+	}
+	acts := m.perform(now, mv.do, kind)
+	return append(acts, m.publish())
+}
+
+func (m *Machine) perform(now time.Time, do step, kind Kind) []Action {
+	switch do {
+	case gate, idle:
+		m.disarm()
+		m.finish()
+	case spawn:
+		return m.spawn()
+	case watch:
+		return m.probe()
+	case settle:
+		m.disarm()
+		m.ready(now)
+		if kind == SpawnedReady {
+			return m.probe()
+		}
+	case complete:
+		m.finish()
+		m.completed, m.readyAt = true, now
+	case stopOrdered:
+		m.ordered, m.stopCause = true, api.CauseStopped
+	case stopNow:
+		return m.stop(kind)
+	case prove:
+		m.proving = true
+		return []Action{{Do: DoProve, Run: m.run}, m.arm(KillWait)}
+	case kill:
+		m.killed, m.proving = true, true
+		return []Action{{Do: DoKill, Run: m.run}, m.arm(KillWait)}
+	case giveUp:
+		m.disarm()
+	case backOff:
+		return m.backOff(now, kind)
+	}
+	return nil
+}
+
+func (m *Machine) spawn() []Action {
+	if m.run > 0 && !m.asked {
+		m.restarts++
+	}
+	m.run++
+	m.alive, m.asked, m.completed, m.killed, m.proving, m.ordered, m.signalled = true, false, false, false, false, false, false
+	m.stopCause, m.exit, m.expected, m.readyAt, m.until, m.grace = "", nil, false, time.Time{}, time.Time{}, 0
+	acts := []Action{{Do: DoSpawn, Run: m.run}}
+	if m.inst.Start.Timeout > 0 {
+		acts = append(acts, m.arm(m.inst.Start.Timeout))
+	}
+	return acts
+}
+
+func (m *Machine) probe() []Action {
+	if m.inst.Ready == nil && m.inst.Live == nil {
+		return nil
+	}
+	return []Action{{Do: DoProbe, Run: m.run}}
+}
+
+func (m *Machine) ready(now time.Time) {
+	if m.readyAt.IsZero() {
+		m.readyAt = now
+	}
+}
+
+func (m *Machine) stop(kind Kind) []Action {
+	switch kind {
+	case Hung, StartTimeout:
+		m.stopCause = api.CauseLiveness
+		m.grace = min(m.inst.Stop.Grace, hungGrace)
+	default:
+		if m.stopCause == "" {
+			m.stopCause = api.CauseStopped
+		}
+	}
+	return m.signal()
+}
+
+func (m *Machine) signal() []Action {
+	m.signalled = true
+	grace := m.inst.Stop.Grace
+	if m.grace > 0 {
+		grace = m.grace
+	}
+	if !m.alive { // a completed oneshot
+		m.proving = true
+		return []Action{{Do: DoProve, Run: m.run}, m.arm(KillWait)}
+	}
+	acts := []Action{m.arm(grace)}
+	if !m.inst.Stop.Wait {
+		acts = append(acts, Action{Do: DoSignal, Run: m.run})
+	}
+	return acts
+}
+
+// finish forgets the run that is over.
+func (m *Machine) finish() {
+	m.pid, m.alive, m.ordered, m.signalled, m.proving, m.stopCause = 0, false, false, false, false, ""
+}
+
+func (m *Machine) backOff(now time.Time, kind Kind) []Action {
+	if kind == SpawnFailed {
+		m.delay = m.nextDelay(m.exit.Cause)
+	}
+	m.finish()
+	m.until = now.Add(m.delay)
+	return []Action{m.arm(m.delay)}
+}
+
+func (m *Machine) arm(d time.Duration) Action {
+	m.timer++
+	return Action{Do: DoArm, Run: m.run, Timer: m.timer, Delay: d}
+}
+
+func (m *Machine) disarm() { m.timer++ }
+
+// note keeps what a person will ask about.
+func (m *Machine) note(ev Event, kind Kind) {
+	m.last, m.actor, m.evidence, m.causedBy = kind, ev.Actor, ev.Evidence, ""
+	switch {
+	case ev.Err != nil:
+		m.reason = ev.Err.Error()
+	case kind == NeedHeld:
+		m.causedBy = first(m.held())
+	case kind == StopWanted || kind == StopIdle:
+		m.reason = "stopped by " + ev.Actor
+	case kind == RestartWanted:
+		m.reason = "restarted by " + ev.Actor
+	case kind == StartTimeout:
+		m.reason = fmt.Sprintf("not ready %s after its start", m.inst.Start.Timeout)
+	case kind == Exited:
+		m.reason = describe(*m.exit)
+		if m.exit.Cause == api.CauseDependency {
+			m.causedBy = first(m.missing())
+		}
+	case kind == ProbePassed || kind == NeedsReady || kind == SpawnedReady || kind == BackoffElapsed || kind == StartWanted:
+		m.reason = ""
+	case kind == DeadCompleted:
+		m.reason = "completed"
+	case kind == GraceElapsed:
+		m.reason = "still there after its grace period: killed"
+	case kind == KillElapsed:
+		m.reason = fmt.Sprintf("still there %s after SIGKILL", KillWait)
+	}
+}
+
+func describe(e api.Exit) string {
+	switch {
+	case e.Cause == api.CauseOOM:
+		return "out of memory: killed by the kernel"
+	case e.Cause == api.CauseStopped:
+		return "stopped"
+	case e.Signal != "":
+		return "ended by signal " + e.Signal
+	}
+	return fmt.Sprintf("exited with status %d", e.Code)
+}
+
+func (m *Machine) gateOpen() bool {
+	return m.wanted && !m.anyNeedHeld() && len(m.waitingFor()) == 0
+}
+
+// needsReady is false as long as a need has not been heard of.
+func (m *Machine) needsReady() bool { return len(m.missing()) == 0 }
+
+func (m *Machine) missing() (names []string) {
+	for name, s := range m.needs {
+		if !s.Ready {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+func (m *Machine) held() (names []string) {
+	for name, s := range m.needs {
+		if s.Held {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+func (m *Machine) anyNeedHeld() bool {
+	for _, s := range m.needs {
+		if s.Held {
+			return true
+		}
+	}
+	return false
+}
+
+// waitingFor is what stands before the next step: needs that are not ready and wanted neighbours that are still on their way up,
+// or, for a stop, dependents that live.
+func (m *Machine) waitingFor() []string {
+	var names []string
+	switch m.state {
+	case api.Waiting:
+		names = m.missing()
+		for name, s := range m.wants {
+			_, both := m.needs[name]
+			if !both && (m.unheard[name] || s.State == api.Waiting || s.State == api.Starting) && !s.Held {
+				names = append(names, name)
+			}
+		}
+	case api.Stopping:
+		if !m.ordered || m.signalled {
+			return nil
+		}
+		for name, s := range m.dependents {
+			if m.unheard[name] || !s.Held || s.Alive {
+				names = append(names, name)
+			}
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+func (m *Machine) dependentsGone() bool {
+	for name, s := range m.dependents {
+		if m.unheard[name] || !s.Held || s.Alive {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Machine) isHeld() bool {
+	return !m.wanted || m.anyNeedHeld() || (m.state == api.Stopping && m.ordered)
+}
+
+// up says that a run is on its way or there, and not on its way out.
+func (m *Machine) up() bool {
+	return m.state == api.Starting || m.state == api.Ready || m.state == api.Degraded
+}
+
+func (m *Machine) isReady() bool { return m.state == api.Ready }
+
+// Snapshot is what the neighbours are told.
+func (m *Machine) Snapshot() Snapshot {
+	return Snapshot{
+		Name: m.inst.Name(), State: m.state, Ready: m.isReady(), Held: m.isHeld(), Alive: m.alive,
+		Over: m.state == api.Stopped || m.state == api.Failed,
+	}
+}
+
+func (m *Machine) publish() Action { return Action{Do: DoPublish, Run: m.run, View: m.View()} }
+
+// View is what the machine shows now.
+func (m *Machine) View() View {
+	v := View{
+		Name: m.inst.Name(), State: m.state, Since: m.since, Reason: m.reason, WaitingFor: m.waitingFor(), Wanted: m.wanted,
+		StoppedBy: m.stoppedBy, PID: m.pid, Run: m.run, Restarts: m.restarts, LastExit: m.lastExit, Streaks: map[string]int{},
+		Until: m.until, Killed: m.killed, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
+		CausedBy: m.causedBy, Evidence: m.evidence, Event: m.last, Actor: m.actor, Transition: m.moved, Previous: m.previous,
+		InstanceSum: m.inst.Hash,
+	}
+	for k, n := range m.streaks {
+		v.Streaks[k] = n
+	}
+	if m.state == api.Waiting && len(v.WaitingFor) > 0 {
+		v.Reason = strings.TrimSuffix("for "+strings.Join(v.WaitingFor, ", ")+"; "+m.reason, "; ")
+		if v.CausedBy == "" {
+			v.CausedBy = v.WaitingFor[0]
+		}
+	}
+	return v
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// IsRefused tells a [Refused] from other errors.
+func IsRefused(err error) bool {
+	var r *Refused
+	return errors.As(err, &r)
+}
