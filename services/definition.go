@@ -8,7 +8,7 @@ import (
 // Definition says everything the appliance knows of one service. It is data: the wiring in this package turns it,
 // a release and the site's configuration into a [Plan].
 //
-// Strings in Command, Env, Files, Prepare and Data.Path are text/template; wiring.go lists what they may refer to.
+// Strings in Command, Env, Files, Prepare, Data.Path and Probe.Exec are text/template; [Scope] is what they may refer to.
 type Definition struct {
 	Name     string     // as the program is called, except postgres, redis-cache, redis-store, blobstore
 	Kind     Kind       // what the supervisor waits for
@@ -28,8 +28,9 @@ type Definition struct {
 	User    string   // default account, at most 31 characters; empty for sg-<name>
 	Caps    []string // capabilities kept, by name without CAP_; almost always none
 
-	Ready   *Probe // nil: ready once exec succeeded
+	Ready   *Probe // nil: ready once exec succeeded, or for a oneshot once it exited 0
 	Live    *Probe // nil: never killed for being silent
+	Without Without
 	Start   Start
 	Stop    Stop
 	Restart Restart
@@ -42,6 +43,19 @@ type Definition struct {
 	Snapshot SnapshotClass // whether an upgrade's snapshot must contain its data
 	Optional bool          // off unless services.<name>.disabled: false
 	Origin   string        // "built in", or the drop-in file that defines it
+	Variants []Variant     // what is different in some versions; At applies it
+}
+
+// Without says why a part that services usually have is missing. A built-in definition gives the reason or the part.
+type Without struct{ Ready, Live, Metrics string }
+
+// Variant is how a service differs in a range of versions.
+type Variant struct {
+	In        []Releases
+	Why       string
+	Change    Override
+	Fixed     []string // ports that these versions offer no way to set
+	LogFormat string   // empty: as in the definition
 }
 
 // Kind is what the supervisor expects of a service's process.
@@ -69,11 +83,12 @@ type Port struct {
 	Name   string // http, internal, debug …
 	Number int    // the catalog's port, taken when it is free at the first start
 	Fixed  bool   // the program offers no way to set it
+	Site   bool   // the site asks for exactly this number
 }
 
 // Prepare makes a directory once, whole or not at all: Steps write to {{.New}}, which is renamed to Creates at the end.
 type Prepare struct {
-	Creates string // absolute; nothing is done when it exists
+	Creates string // absolute; nothing is done when it exists. Its parent is one of the service's data directories
 	Steps   []Step
 	Timeout time.Duration // for all steps; 0 means 5 minutes
 }
@@ -81,7 +96,7 @@ type Prepare struct {
 // Step is one command of a [Prepare], run as the service's user in the service's environment and cgroup.
 type Step struct {
 	Command []string
-	Stdin   string
+	Stdin   string // may hold secrets; a pipe that belongs to the service's user, so that /dev/stdin can be opened
 }
 
 // File is a file that the appliance writes for a service, owned by the service's user.
@@ -91,10 +106,10 @@ type File struct {
 	Content string // may hold secrets
 }
 
-// Data is a directory that a service writes.
+// Data is a directory that a service writes: made before the first start, 0700, owned by the service's user.
 type Data struct {
 	Name     string
-	Path     string // below the data directory
+	Path     string // below the data directory; absolute in an [Instance]
 	Class    DataClass
 	Identity string // why its name or its service's address is part of the data; empty if neither is
 }
@@ -145,7 +160,7 @@ type Stop struct {
 	To     StopTo
 	Grace  time.Duration // from Signal to SIGKILL; scaled to the stop budget
 	Wait   bool          // no signal at all: wait for its own end (a running migrator)
-	Weight int           // of the stop budget; PostgreSQL's fast shutdown gets the last third
+	Weight int           // thirds of the stop budget kept for it at the end, 0 to 2: 1 for PostgreSQL's fast shutdown, else 0
 }
 
 // Restart says when a run that ended by itself is followed by the next.

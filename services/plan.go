@@ -24,10 +24,11 @@ type Instance struct {
 	Origin   string
 
 	Program   string            // absolute path of the executable
-	Source    string            // "release", "host" or "override": where Program comes from
+	Source    string            // "release", "host" or "override" (the site names it): where Program comes from
 	Argv      []string          // with argv[0]
 	Env       []string          // KEY=value, sorted
-	Dir       string            // working directory
+	Dir       string            // working directory, also HOME: one of Data
+	RunDir    string            // below the run directory, for files and sockets: made before each start, 0700, owned by the service's user
 	Addresses map[string]string // port name -> 127.0.0.1:port
 	Needs     []string          // instance names
 	Wants     []string          // instance names

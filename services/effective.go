@@ -1,0 +1,109 @@
+package services
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Selection is which services a plan has and what the site says of them.
+type Selection struct {
+	Product   string // demo, sourcegraph, none
+	Version   string
+	Overrides map[string]Override // by name of a built-in service
+	DropIns   []Definition        // the site's own
+}
+
+// Effective is a definition with everything that was said of it.
+type Effective struct {
+	Definition
+	Count    int // replicas
+	Disabled bool
+	Command0 bool // the site names the program
+}
+
+// Effective applies the site's overrides, and checks the whole: names, needs, circles, replicas. All faults are in the error.
+func (s Selection) Effective() ([]Effective, error) {
+	var out []Effective
+	var faults []error
+	for _, d := range Of(s.Product, s.Version) {
+		o := s.Overrides[d.Name]
+		e, err := effective(o.apply(d), o)
+		faults = append(faults, err)
+		out = append(out, e)
+	}
+	for _, d := range s.DropIns {
+		if slices.ContainsFunc(All(), func(b Definition) bool { return b.Name == d.Name }) {
+			faults = append(faults, fmt.Errorf("%s: %s is a built-in service; change it under services.%s in appliance.yaml", d.Origin, d.Name, d.Name))
+			continue
+		}
+		if i := slices.IndexFunc(out, func(e Effective) bool { return e.Name == d.Name }); i >= 0 {
+			faults = append(faults, fmt.Errorf("%s: service %s is already defined in %s", d.Origin, d.Name, out[i].Origin))
+			continue
+		}
+		e, err := effective(d, s.Overrides[d.Name])
+		faults = append(faults, err)
+		out = append(out, e)
+	}
+	faults = append(faults, unknownOverrides(s.Overrides, out)...)
+	faults = append(faults, checkNeeds(out)...)
+	return out, errors.Join(faults...)
+}
+
+func effective(d Definition, o Override) (Effective, error) {
+	e := Effective{Definition: d, Count: 1, Disabled: d.Optional, Command0: o.Command != nil || len(d.Releases) == 0}
+	setTo(&e.Count, o.Replicas)
+	setTo(&e.Disabled, o.Disabled)
+	if e.Count < 1 || e.Count > max(1, d.Replicas.Max) {
+		return e, fmt.Errorf("services.%s.replicas: %d is outside 1..%d", d.Name, e.Count, max(1, d.Replicas.Max))
+	}
+	return e, nil
+}
+
+func unknownOverrides(overrides map[string]Override, known []Effective) []error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		if !slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
+			faults = append(faults, fmt.Errorf("services.%s: this release has no such service; it has %s", name, strings.Join(effectiveNames(known), ", ")))
+		}
+	}
+	return faults
+}
+
+func effectiveNames(list []Effective) []string {
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// checkNeeds refuses needs that can never be met, and circles. A wish for a service that is not there is none: wants are order only.
+func checkNeeds(list []Effective) []error {
+	byName := map[string]Effective{}
+	for _, e := range list {
+		byName[e.Name] = e
+	}
+	var faults []error
+	for _, e := range list {
+		for _, need := range e.Needs {
+			other, ok := byName[need]
+			switch {
+			case !ok:
+				faults = append(faults, fmt.Errorf("%s needs %s, which is not defined; there are %s", e.Name, need, strings.Join(effectiveNames(list), ", ")))
+			case other.Disabled && !e.Disabled:
+				faults = append(faults, fmt.Errorf("%s needs %s, which is disabled; disable both, or set services.%s.needs", e.Name, need, e.Name))
+			}
+		}
+	}
+	after := func(name string) []string {
+		e := byName[name]
+		return slices.DeleteFunc(slices.Concat(e.Needs, e.Wants), func(n string) bool { _, ok := byName[n]; return !ok })
+	}
+	if c := findCycle(effectiveNames(list), after); c != nil {
+		faults = append(faults, c)
+	}
+	return faults
+}

@@ -1,0 +1,34 @@
+package services
+
+import (
+	"syscall"
+	"time"
+)
+
+// migrator brings the schemas to its own version and ends; nothing that reads a database starts before it.
+// src: sourcegraph: cmd/migrator @3.38 (since 3.37); sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v7.5.4453 (command up)
+func migrator() Definition {
+	env := databaseEnv(goEnv(nil))
+	delete(env, "SRC_PROF_HTTP") // it serves nothing
+	delete(env, "SRC_FRONTEND_INTERNAL")
+	return Definition{
+		Name:     "migrator",
+		Kind:     KindOneshot,
+		Releases: everywhere(),
+		Loss:     "nothing else starts: the database may be older than the programs",
+		Command:  []string{"migrator", "up"},
+		Env:      env,
+		Needs:    []string{"postgres"},
+		Without:  Without{Ready: "it is done when it exited 0", Live: "a migration may be silent for hours", Metrics: "it serves nothing"},
+		Start:    Start{}, // no limit: a big migration takes hours
+		// No TERM: it has no handler, and killed midway it left the database dirty in 5 of 5 tries (observed, 3.38).
+		Stop:     Stop{Signal: syscall.SIGKILL, To: ToGroup, Grace: time.Hour, Wait: true},
+		Restart:  Restart{Max: 30 * time.Second, ResetAfter: time.Second, Never: true}, // a dirty database needs a decision, and each rerun exits 1 in 0.1 s (observed)
+		Log:      serviceLog("logfmt"),                                                 // on stdout (observed, 3.38)
+		Budget:   Budget{Memory: 500 << 20, CPUWeight: 100, Pids: 128},                 // memory: compose @v7.5.4453
+		Replicas: Replicas{Max: 1},
+		Switch:   StopThenStart,
+		Snapshot: SnapshotNever,
+		Variants: goVariants(),
+	}
+}

@@ -1,0 +1,94 @@
+package services
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Generated are the secrets that the appliance makes itself, with what each one opens.
+func Generated() map[string]string {
+	return map[string]string{
+		"postgres": "password of PostgreSQL's superuser sg",
+		"redis":    "password of both Redis servers",
+	}
+}
+
+const secretPattern = `@secret\{([A-Za-z0-9._-]+)\}`
+
+// SecretRef is how a plan refers to a secret.
+func SecretRef(name string) string { return "@secret{" + name + "}" }
+
+// SecretsOf returns the names of the secrets that the plan needs, sorted.
+func SecretsOf(p Plan) []string {
+	names := map[string]bool{}
+	for i := range p.Instances {
+		eachSecretText(&p.Instances[i], func(text string) (string, error) {
+			for _, m := range regexp.MustCompile(secretPattern).FindAllStringSubmatch(text, -1) {
+				names[m[1]] = true
+			}
+			return text, nil
+		})
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Expand returns the instance with every reference replaced by the secret's content, just before it is started.
+// The error names the instance and the secret that is missing, never a content.
+func Expand(inst Instance, secrets map[string]string) (Instance, error) {
+	inst.Env = slices.Clone(inst.Env)
+	inst.Files = slices.Clone(inst.Files)
+	inst.Prepare = slices.Clone(inst.Prepare)
+	for i := range inst.Prepare {
+		inst.Prepare[i].Steps = slices.Clone(inst.Prepare[i].Steps)
+	}
+	err := eachSecretText(&inst, func(text string) (string, error) { return expandText(text, secrets) })
+	if err != nil {
+		return Instance{}, fmt.Errorf("expand the secrets of %s: %w", inst.Name(), err)
+	}
+	return inst, nil
+}
+
+// eachSecretText calls f for every text that may hold a secret, and stores what it returns when that differs.
+func eachSecretText(inst *Instance, f func(string) (string, error)) error {
+	texts := []*string{}
+	for i := range inst.Env {
+		texts = append(texts, &inst.Env[i])
+	}
+	for i := range inst.Files {
+		texts = append(texts, &inst.Files[i].Content)
+	}
+	for i := range inst.Prepare {
+		for j := range inst.Prepare[i].Steps {
+			texts = append(texts, &inst.Prepare[i].Steps[j].Stdin)
+		}
+	}
+	for _, text := range texts {
+		to, err := f(*text)
+		if err != nil {
+			return err
+		}
+		if to != *text {
+			*text = to
+		}
+	}
+	return nil
+}
+
+func expandText(text string, secrets map[string]string) (string, error) {
+	if !strings.Contains(text, "@secret{") {
+		return text, nil
+	}
+	var missing error
+	out := regexp.MustCompile(secretPattern).ReplaceAllStringFunc(text, func(ref string) string {
+		name := ref[len("@secret{") : len(ref)-1]
+		content, ok := secrets[name]
+		if !ok {
+			missing = fmt.Errorf("there is no secret %q", name)
+		}
+		return content
+	})
+	return out, missing
+}

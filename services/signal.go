@@ -1,0 +1,39 @@
+package services
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Signal is a signal by the name people write: TERM, INT, QUIT …
+type Signal struct {
+	Name   string
+	Number syscall.Signal
+}
+
+// ParseSignal reads a signal that may ask a program to end, with or without SIG, in any case.
+func ParseSignal(name string) (Signal, error) {
+	signals := map[string]syscall.Signal{
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "KILL": syscall.SIGKILL, "WINCH": syscall.SIGWINCH,
+	}
+	short := strings.TrimPrefix(strings.ToUpper(name), "SIG")
+	number, ok := signals[short]
+	if !ok {
+		return Signal{}, fmt.Errorf("unknown signal %q, use one of %s", name, strings.Join(slices.Sorted(maps.Keys(signals)), ", "))
+	}
+	return Signal{short, number}, nil
+}
+
+// SignalName is the name of a signal without SIG.
+func SignalName(s syscall.Signal) string {
+	for _, name := range []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL", "WINCH"} {
+		if known, _ := ParseSignal(name); known.Number == s {
+			return name
+		}
+	}
+	return fmt.Sprint(int(s))
+}
