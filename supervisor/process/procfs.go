@@ -1,0 +1,52 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+func procFile(pid int, name string) string {
+	return "/proc/" + strconv.Itoa(pid) + "/" + name
+}
+
+// StartTime is the start of a process in clock ticks since boot: field 22 of /proc/PID/stat. With the boot id it tells apart two
+// processes of one number.
+func StartTime(pid int) (uint64, error) {
+	stat, err := os.ReadFile(procFile(pid, "stat"))
+	if err != nil {
+		return 0, fmt.Errorf("read the start time of process %d: %w", pid, err)
+	}
+	s, err := parseStat(stat)
+	if err != nil {
+		return 0, fmt.Errorf("read the start time of process %d: %w", pid, err)
+	}
+	return s.startTime, nil
+}
+
+// statLine is the part of /proc/PID/stat that we use.
+type statLine struct {
+	name      string
+	state     byte
+	ppid      int
+	startTime uint64
+}
+
+// parseStat copes with a name that holds blanks and parentheses: the fields begin after the last one.
+func parseStat(stat []byte) (statLine, error) {
+	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+	if open < 0 || end < open {
+		return statLine{}, fmt.Errorf("no name in %q", stat)
+	}
+	fields := bytes.Fields(stat[end+1:])
+	if len(fields) < 20 || len(fields[0]) != 1 {
+		return statLine{}, fmt.Errorf("too few fields in %q", stat)
+	}
+	ppid, err1 := strconv.Atoi(string(fields[1]))
+	started, err2 := strconv.ParseUint(string(fields[19]), 10, 64)
+	if err1 != nil || err2 != nil {
+		return statLine{}, fmt.Errorf("no numbers in %q", stat)
+	}
+	return statLine{name: string(stat[open+1 : end]), state: fields[0][0], ppid: ppid, startTime: started}, nil
+}
