@@ -1,0 +1,62 @@
+package logs
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fixture is one service's pump and the end that the service writes to.
+type fixture struct {
+	*Pump
+	k   *Pumps
+	w   *os.File
+	dir string
+}
+
+func start(t *testing.T, o Options) *fixture {
+	k, err := NewPumps()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = k.Close() })
+	r, w, err := NewPipe(os.Geteuid(), os.Getegid())
+	require.NoError(t, err)
+	t.Cleanup(func() { w.Close() })
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	p, err := k.Start("svc", r, func() uint64 { return 3 }, o)
+	require.NoError(t, err)
+	return &fixture{p, k, w, filepath.Join(o.Dir, "svc")}
+}
+
+func (f *fixture) print(t *testing.T, s string) {
+	_, err := f.w.WriteString(s)
+	require.NoError(t, err)
+	require.NoError(t, f.Drain(t.Context()))
+}
+
+// current is the texts of the current file's lines, behind run number and flag.
+func current(t *testing.T, dir string) (lines []string) {
+	data, err := os.ReadFile(filepath.Join(dir, currentName))
+	require.NoError(t, err)
+	for line := range bytes.Lines(data) {
+		require.Greater(t, len(line), stampLen+1)
+		lines = append(lines, string(line[stampLen+1:len(line)-1]))
+	}
+	return lines
+}
+
+func TestLinesArriveInOrderWithTimeAndRun(t *testing.T) {
+	f := start(t, Options{})
+	f.print(t, "one\ntwo\n")
+	f.print(t, "half ")
+	require.Equal(t, []string{"3 one", "3 two", "3 half "}, current(t, f.dir))
+	require.Equal(t, []string{"two", "half "}, f.Tail(2))
+	s := f.Stats()
+	require.EqualValues(t, 3, s.Lines)
+	require.EqualValues(t, 13, s.Bytes)
+	require.NoError(t, s.LastError)
+}
