@@ -112,3 +112,8 @@ func hopeless(err error) bool {
 func where(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s:%d, database %s", c.Host, c.Port, c.Database)
 }
+
+// QueryRow lets other packages read with the pool, as migrator.Check does.
+func (db *DB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return db.pool.QueryRow(ctx, sql, args...)
+}
