@@ -64,16 +64,9 @@ var roles = map[string]func(args []string){
 		}
 		time.Sleep(patience)
 	},
-	"leaderless": func([]string) { // its main thread ends, another lives on
-		ready := make(chan struct{})
-		go func() {
-			runtime.LockOSThread()
-			close(ready)
-			time.Sleep(patience)
-		}()
-		<-ready
-		fmt.Println("leaderless")
-		_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
+	"leaderless": func([]string) {
+		go leaderless()
+		time.Sleep(patience)
 	},
 	"zombies": func([]string) { // three children that it never waits for
 		for range 3 {
@@ -84,7 +77,22 @@ var roles = map[string]func(args []string){
 		fmt.Println("zombies")
 		time.Sleep(patience)
 	},
+	"write": func(args []string) {
+		fmt.Println("writing")
+		_ = os.WriteFile(args[0], make([]byte, 1<<20), 0o600)
+	},
 	"killgroup": func([]string) { _ = syscall.Kill(0, syscall.SIGKILL) },
+}
+
+// leaderless ends the main thread, whichever goroutine gets hold of it; the others live on.
+func leaderless() {
+	runtime.LockOSThread() // for ever: the next goroutine gets another thread
+	if unix.Gettid() != os.Getpid() {
+		go leaderless()
+		time.Sleep(patience)
+	}
+	fmt.Println("leaderless")
+	_, _, _ = unix.RawSyscall(unix.SYS_EXIT, 0, 0, 0)
 }
 
 // programOfTests is this test binary, where every user can execute it.
@@ -202,7 +210,6 @@ type self struct {
 	PID, SID, PGID, UID, GID, Nice, Umask int
 	Groups                                []int
 	Status                                map[string]string // of /proc/self/status
-	NoFile, NoFileMax                     uint64
 	OOMScoreAdj                           string
 	Dir                                   string
 	FDs                                   []string
@@ -225,8 +232,6 @@ func describeSelf() self {
 			d.Status[k] = strings.TrimSpace(v)
 		}
 	}
-	limits, _ := os.ReadFile("/proc/self/limits") // Go raises the soft limit of itself: the parent's view is tested with sh
-	_ = limits
 	adj, _ := os.ReadFile("/proc/self/oom_score_adj")
 	d.OOMScoreAdj = strings.TrimSpace(string(adj))
 	d.Dir, _ = os.Getwd()
