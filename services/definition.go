@@ -18,6 +18,7 @@ type Definition struct {
 	Command []string          // argv; Command[0] is a program of the release, or of the host when Host is set
 	Host    *HostProgram      // where Command[0] may come from when the release does not carry it
 	Env     map[string]string // its whole environment, beside what every service gets (PATH, HOME, LANG, TZ, NO_PROXY …)
+	Unset   []string          // variables that every service gets, and that this one must not have
 	Ports   []Port
 	Needs   []string // started after these are ready; stopped before them
 	Wants   []string // order only

@@ -31,7 +31,7 @@ func (s Selection) Effective() ([]Effective, error) {
 	for _, d := range Of(s.Product, s.Version) {
 		o := s.Overrides[d.Name]
 		e, err := effective(o.apply(d), o)
-		faults = append(faults, err)
+		faults = append(faults, err, checkPorts(d, o))
 		out = append(out, e)
 	}
 	for _, d := range s.DropIns {
@@ -43,7 +43,8 @@ func (s Selection) Effective() ([]Effective, error) {
 			faults = append(faults, fmt.Errorf("%s: service %s is already defined in %s", d.Origin, d.Name, out[i].Origin))
 			continue
 		}
-		e, err := effective(d, s.Overrides[d.Name])
+		o := s.Overrides[d.Name]
+		e, err := effective(o.apply(d), o)
 		faults = append(faults, err)
 		out = append(out, e)
 	}
@@ -60,6 +61,21 @@ func effective(d Definition, o Override) (Effective, error) {
 		return e, fmt.Errorf("services.%s.replicas: %d is outside 1..%d", d.Name, e.Count, max(1, d.Replicas.Max))
 	}
 	return e, nil
+}
+
+// checkPorts refuses a port that a built-in service does not have, or cannot move.
+func checkPorts(d Definition, o Override) error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(o.Ports)) {
+		i := slices.IndexFunc(d.Ports, func(p Port) bool { return p.Name == name })
+		switch {
+		case i < 0:
+			faults = append(faults, fmt.Errorf("services.%s.ports: there is no port %q; there are: %s", d.Name, name, strings.Join(portNames(d.Ports), ", ")))
+		case d.Ports[i].Fixed && o.Ports[name] != d.Ports[i].Number:
+			faults = append(faults, fmt.Errorf("services.%s.ports.%s: this version offers no way to set it; it is %d", d.Name, name, d.Ports[i].Number))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func unknownOverrides(overrides map[string]Override, known []Effective) []error {

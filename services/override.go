@@ -58,6 +58,7 @@ func (o Override) apply(d Definition) Definition {
 	}
 	d.Command = append(d.Command, o.Args...)
 	d.Env = mergeEnv(d.Env, o.Env)
+	d.Unset = unset(d.Unset, o.Env)
 	d.Ports = mergePorts(d.Ports, o.Ports)
 	set(&d.User, o.User)
 	if o.Needs != nil {
@@ -109,6 +110,17 @@ func mergeEnv(env map[string]string, change map[string]*string) map[string]strin
 			continue
 		}
 		out[name] = *value
+	}
+	return out
+}
+
+// unset adds the variables that are taken away, and drops those that are given a value again.
+func unset(names []string, change map[string]*string) []string {
+	out := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return change[name] != nil })
+	for _, name := range slices.Sorted(maps.Keys(change)) {
+		if change[name] == nil && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
 	}
 	return out
 }

@@ -93,19 +93,21 @@ func renderFiles(s Scope, e Effective, inst *Instance) error {
 }
 
 func renderProbes(s Scope, e Effective, inst *Instance) error {
-	for what, p := range map[string]*Probe{"ready": inst.Ready, "live": inst.Live} {
-		if p == nil {
-			continue
-		}
-		if err := checkProbePort(what, e, *p); err != nil {
-			return err
-		}
-		var err error
-		if p.Exec, err = s.command(what, p.Exec); err != nil {
-			return err
-		}
+	if err := renderProbe(s, e, "ready", inst.Ready); err != nil {
+		return err
 	}
-	return nil
+	return renderProbe(s, e, "live", inst.Live)
+}
+
+func renderProbe(s Scope, e Effective, what string, p *Probe) (err error) {
+	if p == nil {
+		return nil
+	}
+	if err := checkProbePort(what, e, *p); err != nil {
+		return err
+	}
+	p.Exec, err = s.command(what, p.Exec)
+	return err
 }
 
 // checkProbePort refuses a probe of a port that the service does not have.

@@ -107,12 +107,13 @@ func (s Scope) render(what, text string) (string, error) {
 }
 
 func (s Scope) renderAll(what string, texts []string) ([]string, error) {
-	out := make([]string, len(texts))
-	for i, text := range texts {
-		var err error
-		if out[i], err = s.render(what, text); err != nil {
+	var out []string
+	for _, text := range texts {
+		rendered, err := s.render(what, text)
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, rendered)
 	}
 	return out, nil
 }

@@ -26,7 +26,7 @@ type Dirs struct {
 type Input struct {
 	Selection
 	Release    string             // <version>-<digest>, or "none"
-	Programs   map[string]Program // by the first word of a command
+	Programs   map[string]Program // by service; a command with an absolute path needs none
 	Addresses  map[string]string  // "gitserver/0.http" -> "127.0.0.1:3178", for all that AddressKeys names
 	Secrets    []string           // names beside the generated ones
 	Dirs       Dirs
@@ -97,7 +97,7 @@ func (in Input) program(inst *Instance, e Effective) error {
 	if len(e.Command) == 0 {
 		return fmt.Errorf("%s has no command", e.Name)
 	}
-	p, ok := in.Programs[e.Command[0]]
+	p, ok := in.Programs[e.Name]
 	switch {
 	case ok:
 		inst.Program, inst.Source = p.Path, p.Source
@@ -198,18 +198,22 @@ func (in Input) env(e Effective) map[string]string {
 	if dir := in.releaseBin(e); dir != "" {
 		path = dir + ":" + path
 	}
-	return mergeEnv(map[string]string{
+	env := mergeEnv(map[string]string{
 		"HOME":     "{{ .Home }}",
 		"LANG":     "C.UTF-8",
 		"NO_PROXY": "127.0.0.1,localhost,::1", // a proxy for internal traffic breaks it
 		"PATH":     strings.Trim(path, ":"),
 		"TZ":       "UTC", // sessions of PostgreSQL must be UTC
 	}, pointers(e.Env))
+	for _, name := range e.Unset {
+		delete(env, name)
+	}
+	return env
 }
 
 // releaseBin is where the release's helpers lie: beside the service's own program.
 func (in Input) releaseBin(e Effective) string {
-	if p, ok := in.Programs[e.Command[0]]; ok && p.Source == "release" {
+	if p, ok := in.Programs[e.Name]; ok && p.Source == "release" {
 		return filepath.Dir(p.Path)
 	}
 	return ""

@@ -29,7 +29,7 @@ func input(t *testing.T, s Selection) Input {
 	free := 20000
 	for _, e := range list {
 		if !filepath.IsAbs(e.Command[0]) {
-			in.Programs[e.Command[0]] = programOf(e)
+			in.Programs[e.Name] = programOf(e)
 		}
 		for n := range e.Count {
 			for _, p := range e.Ports {

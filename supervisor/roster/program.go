@@ -1,0 +1,110 @@
+package roster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sourcegraph/appliance/services"
+)
+
+// StandardPath is where root looks for programs: what its own PATH says is no reason to run something as a service.
+const StandardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// MissingProgram says which program is nowhere, where it was looked for, and what brings it.
+type MissingProgram struct {
+	Service, Program string
+	Looked           []string
+	Package          string // of the distribution; empty if it is a program of the release
+}
+
+func (m *MissingProgram) Error() string {
+	return fmt.Sprintf("%s: the program %s is not in %s", m.Service, m.Program, strings.Join(m.Looked, ", "))
+}
+
+// Hint names the package to install, or the release to take.
+func (m *MissingProgram) Hint() string {
+	if m.Package != "" {
+		return "install it: apt-get install " + m.Package
+	}
+	return "take a release that has it, or disable the service: services." + m.Service + ".disabled: true"
+}
+
+// finder looks for programs: the release first, then the host.
+type finder struct {
+	dir      string // of the release; empty for none
+	manifest Manifest
+	path     string
+}
+
+// find returns the program behind the first word of a command.
+func (f finder) find(e services.Effective) (services.Program, error) {
+	name := e.Command[0]
+	missing := &MissingProgram{Service: e.Name, Program: name}
+	if f.dir != "" && !e.Command0 {
+		path := f.manifest.Program(f.dir, name)
+		if executable(path) {
+			return services.Program{Path: path, Source: "release"}, nil
+		}
+		missing.Looked = append(missing.Looked, filepath.Dir(path))
+	}
+	if e.Host == nil && !e.Command0 {
+		return services.Program{}, missing
+	}
+	host := services.HostProgram{Names: []string{name}}
+	if e.Host != nil && !e.Command0 {
+		host = *e.Host
+		missing.Package = host.Package
+	}
+	path, looked := f.onHost(host)
+	if path == "" {
+		missing.Looked = append(missing.Looked, looked...)
+		return services.Program{}, missing
+	}
+	return services.Program{Path: path, Source: "host"}, nil
+}
+
+func (f finder) onHost(h services.HostProgram) (path string, looked []string) {
+	var dirs []string
+	for _, pattern := range h.Dirs {
+		looked = append(looked, pattern)
+		found, _ := filepath.Glob(pattern) // the patterns are constants and well formed
+		slices.SortFunc(found, func(a, b string) int { return newestFirst(a, b) })
+		dirs = append(dirs, found...)
+	}
+	for _, dir := range filepath.SplitList(f.path) {
+		if filepath.IsAbs(dir) { // an empty or relative entry means the working directory: never
+			dirs, looked = append(dirs, dir), append(looked, dir)
+		}
+	}
+	for _, dir := range dirs {
+		for _, name := range h.Names {
+			if path := filepath.Join(dir, name); executable(path) {
+				return path, looked
+			}
+		}
+	}
+	return "", looked
+}
+
+// newestFirst orders /usr/lib/postgresql/9.6/bin after /usr/lib/postgresql/15/bin.
+func newestFirst(a, b string) int {
+	return -services.CompareVersions(versionIn(a), versionIn(b))
+}
+
+func versionIn(path string) string {
+	for _, part := range slices.Backward(strings.Split(path, "/")) {
+		if _, err := strconv.ParseFloat(part, 64); err == nil {
+			return part
+		}
+	}
+	return "0"
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}

@@ -1,0 +1,233 @@
+package roster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sourcegraph/appliance/services"
+)
+
+// Options says where to look.
+type Options struct {
+	DataDir     string // absolute
+	RunDir      string // absolute
+	ConfigFile  string // appliance.yaml; services.d/ and secrets/ are beside it. Empty or not there: none
+	ReleaseDir  string // --release: a directory, or the version of an installed release; empty for none
+	ReleaseNone bool   // --release none: the site's own services only
+	Executable  string // of the appliance; a release may lie in ../share/sourcegraph/release from there
+	Root        bool   // services get users of their own, who must be able to reach their programs
+	Path        string // where programs of the host are looked for; empty: [StandardPath] for root, else $PATH
+	DryRun      bool   // write nothing: no release is installed, no address and no secret kept
+}
+
+// Roster is what is to run.
+type Roster struct {
+	Plan      services.Plan
+	Site      Site
+	Secrets   map[string]string `json:"-"` // by name, for services.Expand; empty contents in a dry run before the first start
+	Warnings  []string
+	Announced string   // a release that --release names and that is not the active one, with what to type
+	Release   Manifest // zero for none
+	Dir       string   // of the release; empty for none
+	Changed   bool     // state/addresses was written
+}
+
+// Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
+func Load(o Options) (*Roster, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if !o.DryRun {
+		if err := makeState(o); err != nil {
+			return nil, err
+		}
+	}
+	conf, err := readConfig(o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	r := &Roster{Site: conf.site, Warnings: conf.warnings}
+	if err := r.findRelease(o); err != nil {
+		return nil, err
+	}
+	selection, err := conf.selection(r.product(), r.Release.Version)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.plan(o, selection); err != nil {
+		return nil, err
+	}
+	r.Warnings = append(r.Warnings, r.wishes(conf)...)
+	return r, nil
+}
+
+func (o *Options) check() error {
+	for name, dir := range map[string]string{"data": o.DataDir, "run": o.RunDir} {
+		if !filepath.IsAbs(dir) {
+			return invalid(fmt.Errorf("the %s directory %q is not an absolute path", name, dir), "name it with a leading /")
+		}
+		if err := plainPath(dir); err != nil {
+			return invalid(fmt.Errorf("the %s directory %q: %w", name, dir, err), "choose another directory")
+		}
+	}
+	if o.Path == "" {
+		o.Path = StandardPath
+		if own := os.Getenv("PATH"); !o.Root && own != "" {
+			o.Path = own
+		}
+	}
+	return nil
+}
+
+// plainPath refuses what cannot be written into the configuration files of PostgreSQL and Redis.
+func plainPath(path string) error {
+	for _, c := range path {
+		if c < ' ' || c == '\'' || c == '"' || c == '\\' || c == 0x7f {
+			return fmt.Errorf("the character %q cannot be part of it", c)
+		}
+	}
+	return nil
+}
+
+func makeState(o Options) error {
+	dir := filepath.Join(o.DataDir, "state")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return invalid(fmt.Errorf("make the data directory: %w", err), "choose a directory that this user may write: --data DIR")
+	}
+	return nil
+}
+
+func (r *Roster) product() string {
+	if r.Dir == "" {
+		return "none"
+	}
+	return r.Release.Product
+}
+
+// plan finds programs, addresses and secrets for a selection, and builds the plan from them.
+func (r *Roster) plan(o Options, s services.Selection) error {
+	list, err := s.Effective()
+	if err != nil {
+		return err
+	}
+	in := services.Input{
+		Selection: s, Release: r.releaseName(), Dirs: services.Dirs{Data: o.DataDir, Run: o.RunDir}, Generation: 1, Path: o.Path,
+		Programs: map[string]services.Program{},
+	}
+	if err := r.programs(o, list, in.Programs); err != nil {
+		return err
+	}
+	if in.Addresses, err = r.addresses(o, list); err != nil {
+		return err
+	}
+	if in.Secrets, err = o.secrets().names(); err != nil {
+		return err
+	}
+	if r.Plan, err = services.Build(in); err != nil {
+		return invalid(err, hintOf(err))
+	}
+	return r.ReadSecrets(o)
+}
+
+// ReadSecrets fills Secrets for the plan. [Load] has done it already: it is for a roster that was kept as JSON, where secrets are never part of.
+func (r *Roster) ReadSecrets(o Options) (err error) {
+	r.Secrets, err = o.secrets().load(services.SecretsOf(r.Plan), r.madeWith, o.DryRun)
+	return err
+}
+
+func (o Options) secrets() secretStore {
+	s := secretStore{generated: filepath.Join(o.DataDir, "state", "secrets")}
+	if o.ConfigFile != "" {
+		s.site = filepath.Join(filepath.Dir(o.ConfigFile), "secrets")
+	}
+	return s
+}
+
+// madeWith names the data that a generated secret opens and that exists already.
+func (r *Roster) madeWith(secret string) string {
+	if secret != "postgres" {
+		return "" // Redis takes whatever password it is started with
+	}
+	for _, inst := range r.Plan.Instances {
+		for _, p := range inst.Prepare {
+			if _, err := os.Lstat(p.Creates); inst.Service == "postgres" && err == nil {
+				return p.Creates
+			}
+		}
+	}
+	return ""
+}
+
+func (r *Roster) programs(o Options, list []services.Effective, out map[string]services.Program) error {
+	f := finder{dir: r.Dir, manifest: r.Release, path: o.Path}
+	var faults []error
+	for _, e := range list {
+		if e.Disabled || len(e.Command) == 0 || filepath.IsAbs(e.Command[0]) {
+			continue
+		}
+		p, err := f.find(e)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		out[e.Name] = p
+	}
+	if err := errors.Join(faults...); err != nil {
+		return invalid(err, hintOf(err))
+	}
+	return nil
+}
+
+func (r *Roster) addresses(o Options, list []services.Effective) (map[string]string, error) {
+	path := addressFile(o.DataDir)
+	book, err := readAddresses(path)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := book.assign(list, portFree)
+	if err != nil {
+		return nil, err
+	}
+	if changed && !o.DryRun {
+		if err := book.write(path); err != nil {
+			return nil, fmt.Errorf("keep the services' addresses: %w", err)
+		}
+		r.Changed = true
+	}
+	return book.plain(), nil
+}
+
+func (r *Roster) releaseName() string {
+	if r.Dir == "" {
+		return "none"
+	}
+	return filepath.Base(r.Dir)
+}
+
+// wishes warns of wants that nothing answers: order only, so it is no fault, but it may be a typing error.
+func (r *Roster) wishes(c config) []string {
+	known := map[string]bool{}
+	for _, inst := range r.Plan.Instances {
+		known[inst.Service] = true
+	}
+	var out []string
+	for _, one := range c.services {
+		for _, want := range one.out.Wants {
+			if !known[want] {
+				out = append(out, fmt.Sprintf("%s:%d: %s wants %s, and there is no such service", one.first.file, one.first.line, one.name, want))
+			}
+		}
+	}
+	return out
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
