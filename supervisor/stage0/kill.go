@@ -112,6 +112,9 @@ func thaw(dir string) {
 
 // cgroupPIDs are the processes in dir and below that we can see.
 func cgroupPIDs(dir string) []int {
+	if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err != nil {
+		return nil // gone, or never a cgroup: not to be walked
+	}
 	var pids []int
 	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.Name() != "cgroup.procs" {

@@ -88,6 +88,9 @@ func fork(program string, argv, env []string, dir string, socket int) (int, erro
 		return 0, err
 	}
 	defer unix.Close(null)
+	if _, err := os.Stat(dir); err != nil {
+		dir = "/" // somebody cleaned up below us: no reason to stay without a supervisor
+	}
 	catchTerminal(make(chan os.Signal, 1))
 	defer ignoreTerminal()
 	return syscall.ForkExec(program, append([]string{"sourcegraph"}, argv...), &syscall.ProcAttr{

@@ -34,7 +34,8 @@ const lockPatience = 300 * time.Millisecond
 
 func lockPath(dataDir string) string { return filepath.Join(dataDir, "state", "lock") }
 
-// ReadLock reads the record of dataDir. Without a lock file the error wraps fs.ErrNotExist.
+// ReadLock reads the record of dataDir. Without a lock file the error wraps fs.ErrNotExist; of another user it
+// wraps fs.ErrPermission.
 func ReadLock(dataDir string) (LockRecord, error) {
 	f, err := os.Open(lockPath(dataDir))
 	if err != nil {
@@ -161,7 +162,7 @@ func openLock(dataDir string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Join(dataDir, "state"), 0o755); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(lockPath(dataDir), os.O_RDWR|os.O_CREATE, 0o644)
+	return os.OpenFile(lockPath(dataDir), os.O_RDWR|os.O_CREATE, 0o600) // who can open it can hold it
 }
 
 // remedyFor an error of [openLock].

@@ -32,11 +32,12 @@ func (s *stage0) hangup() {
 	case s.sig.terminalGone():
 		s.orderStop("the terminal hung up")
 	case s.order != nil:
-	case s.life == nil:
-		s.log.printf("reload: the supervisor is starting and will read everything anew")
 	default:
 		s.log.printf("hangup: reload")
 		s.notify.send(reloadingLines()...)
-		s.post(Message{Type: Reload})
+		s.reload = true
+		if s.life != nil {
+			s.post(Message{Type: Reload})
+		}
 	}
 }

@@ -68,7 +68,7 @@ func (s *stage0) isReady(l *life) {
 	if !l.ready {
 		s.log.printf("supervisor pid %d is ready", l.pid)
 	}
-	l.ready, s.ready = true, true
+	l.ready, s.ready, s.reload = true, true, false
 }
 
 // progress passes a status on; while starting it also extends systemd's patience. While stopping that has been done for the whole stop.

@@ -82,6 +82,30 @@ func TestRestartKeepsDescriptorsAndExits(t *testing.T) { // E54
 	require.Equal(t, 0, tr.code())
 }
 
+func TestManyDescriptorsComeBack(t *testing.T) { // more than the socket holds at once
+	const count = 600
+	tr := startTree(t)
+	p := tr.life()
+	for i := range count {
+		p.do(command{Do: "store", Name: "logs/" + itoa(i)})
+	}
+	p.send(Message{Type: Ready})
+	tr.logHas("is ready")
+	kill(t, p.pid, syscall.SIGKILL)
+	p = tr.life()
+	require.Equal(t, count+1, p.message(Hello).Gives)
+	require.Equal(t, lockName, p.message(Give).Name)
+	seen := map[string]bool{}
+	for range count {
+		e := p.next(func(e event) bool { return e.Message.Type == Give })
+		require.Equal(t, "kept "+e.Message.Name, e.Content)
+		seen[e.Message.Name] = true
+	}
+	require.Len(t, seen, count)
+	p.done(0)
+	require.Equal(t, 0, tr.code())
+}
+
 func TestExitWhileStage1IsAway(t *testing.T) {
 	tr := startTree(t, func(s *setup, _ *exec.Cmd) { s.Timings.BackoffMin = time.Second })
 	p := tr.life()

@@ -28,6 +28,17 @@ func TestHangupReloads(t *testing.T) {
 	p.message(Hello)
 	tr.signal(syscall.SIGHUP)
 	p.message(Reload)
+	p.do(command{Do: "exit", Code: 1}) // without an answer
+	p = tr.life()
+	p.message(Reload)
+	p.send(Message{Type: Ready}) // the answer
+	tr.logHas("is ready")
+	p.do(command{Do: "exit", Code: 1})
+	p = tr.life()
+	p.message(Hello)
+	tr.signal(syscall.SIGTERM)
+	first := p.next(func(e event) bool { return e.Message.Type == Stop || e.Message.Type == Reload })
+	require.Equal(t, Stop, first.Message.Type)
 	p.done(0)
 	require.Equal(t, 0, tr.code())
 }

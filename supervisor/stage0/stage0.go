@@ -35,6 +35,7 @@ type stage0 struct {
 	program choice    // which program the next life runs
 	startAt time.Time // of the next life
 	why     string    // the next life begins
+	reload  bool      // ordered and not answered: the next life hears of it too
 	order   *order    // nil: not told to stop
 	result  *int      // set: the loop ends, with this code
 

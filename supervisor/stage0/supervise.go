@@ -1,6 +1,7 @@
 package stage0
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,9 +67,9 @@ func (s *stage0) begin() {
 	l.flush(s.filesOf)
 }
 
-// cannotBegin tries the other program next, after the pause that a short life has.
+// cannotBegin tries the fallback next if the program is at fault, after the pause that a short life has.
 func (s *stage0) cannotBegin(err error, program string) {
-	if program != s.cfg.Fallback {
+	if program != s.cfg.Fallback && !transient(err) {
 		s.program.fallback = true
 	}
 	s.program.shorts++
@@ -77,6 +78,17 @@ func (s *stage0) cannotBegin(err error, program string) {
 	s.log.printf("%v; trying again in %s", err, time.Until(s.startAt).Round(time.Millisecond))
 }
 
+// transient errors say nothing about the program (E25, E26).
+func transient(err error) bool {
+	for _, errno := range []error{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EINTR, unix.ETXTBSY} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// greet queues what a new life must know, HELLO first.
 func (s *stage0) greet(l *life) {
 	names, exits := s.store.names(), s.ledger.exits()
 	l.bound = len(names) + len(exits) + maxQueue
@@ -91,6 +103,9 @@ func (s *stage0) greet(l *life) {
 	}
 	for _, exit := range exits {
 		l.post(exit)
+	}
+	if s.reload && s.order == nil {
+		l.post(Message{Type: Reload})
 	}
 }
 
