@@ -12,33 +12,32 @@ import (
 )
 
 // fork runs the job on the calling goroutine's thread. It reports whether the thread is stranded in a cgroup that is not ours.
+// What does not need the thread is left to the caller of Start, so that the next fork need not wait for it.
 func (s *Spawner) fork(t *thread, j *job) (stranded bool) {
-	if j.err = joinTasks(j.spec); j.err != nil {
-		return s.returnHome(j.spec) != nil
+	if j.err = joinTasks(j.spec); j.err == nil {
+		j.pid, j.pidfd, j.lateLimit, j.err = s.forkExec(t, j.spec)
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil && s.reserve.release() {
-		null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	}
-	if err != nil {
-		j.err = &ExecError{Step: StepFork, Program: j.spec.Program, Path: "/dev/null", Err: err}
-		return s.returnHome(j.spec) != nil
-	}
-	pid, pidfd, lateLimit, err := s.forkExec(t, j.spec, null)
-	_ = unix.Close(null)
 	left := s.returnHome(j.spec)
-	if err != nil {
-		j.err = err
-		return left != nil
+	if left != nil {
+		j.warnings = append(j.warnings, left.Error())
 	}
-	j.p, j.err = s.newborn(j.spec, pid, pidfd)
-	if j.err == nil {
-		j.p.Warnings = settle(j.spec, pid, lateLimit, t.warning)
-		if left != nil {
-			j.p.Warnings = append(j.p.Warnings, left.Error())
-		}
+	if t.warning != "" {
+		j.warnings = append(j.warnings, t.warning)
 	}
 	return left != nil
+}
+
+// finish is the caller's part of a fork that has succeeded.
+func (s *Spawner) finish(j *job) (*Process, error) {
+	if j.err != nil {
+		return nil, j.err
+	}
+	p, err := s.newborn(j.spec, j.pid, j.pidfd)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings = append(j.warnings, settle(j.spec, j.pid, j.lateLimit)...)
+	return p, nil
 }
 
 // newborn makes the Process; a child that we cannot name for ever is killed rather than left running unwatched.
@@ -60,16 +59,16 @@ func (s *Spawner) newborn(spec Spec, pid, pidfd int) (*Process, error) {
 }
 
 // forkExec forks, with one more try for a shortage of descriptors and one for a kernel or seccomp profile that refuses clone3.
-func (s *Spawner) forkExec(t *thread, spec Spec, null int) (pid, pidfd int, lateLimit bool, err error) {
+func (s *Spawner) forkExec(t *thread, spec Spec) (pid, pidfd int, lateLimit bool, err error) {
 	late := spec.CgroupFD >= 0 && s.joinLate.Load()
-	pid, pidfd, lateLimit, err = s.forkOnThread(t, spec, null, late)
+	pid, pidfd, lateLimit, err = s.forkOnThread(t, spec, late)
 	if isNoDescriptor(err) && s.reserve.release() {
-		pid, pidfd, lateLimit, err = s.forkOnThread(t, spec, null, late)
+		pid, pidfd, lateLimit, err = s.forkOnThread(t, spec, late)
 		_ = s.reserve.fill() // or at the next start
 	}
 	if err != nil && spec.CgroupFD >= 0 && !late && (err == unix.ENOSYS || err == unix.EPERM) {
 		var lateErr error
-		if pid, pidfd, lateLimit, lateErr = s.forkOnThread(t, spec, null, true); lateErr == nil {
+		if pid, pidfd, lateLimit, lateErr = s.forkOnThread(t, spec, true); lateErr == nil {
 			s.joinLate.Store(true)
 			return pid, pidfd, lateLimit, nil
 		}
@@ -82,9 +81,9 @@ func (s *Spawner) forkExec(t *thread, spec Spec, null int) (pid, pidfd int, late
 }
 
 // forkOnThread is one fork and exec. With late the child is not born in its cgroup but stopped before its first instruction and moved.
-func (s *Spawner) forkOnThread(t *thread, spec Spec, null int, late bool) (pid, pidfd int, lateLimit bool, err error) {
+func (s *Spawner) forkOnThread(t *thread, spec Spec, late bool) (pid, pidfd int, lateLimit bool, err error) {
 	pidfd = -1
-	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Files: descriptors(spec, null), Sys: sysAttr(spec, &pidfd, late)}
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Files: descriptors(spec, s.null), Sys: sysAttr(spec, &pidfd, late)}
 	t.withUmask(spec.umask(), func() {
 		restore, limited := limitDescriptors(spec.NoFile)
 		pid, err = syscall.ForkExec(spec.Program, spec.Argv, attr)
@@ -241,13 +240,8 @@ func ownLimit(set, get *unix.Rlimit) error {
 }
 
 // settle sets what the kernel only lets us set from outside; what it refuses is a warning, not the end of the service.
-func settle(spec Spec, pid int, lateLimit bool, warnings ...string) []string {
+func settle(spec Spec, pid int, lateLimit bool) []string {
 	var out []string
-	for _, w := range warnings {
-		if w != "" {
-			out = append(out, w)
-		}
-	}
 	if err := os.WriteFile(procFile(pid, "oom_score_adj"), strconv.AppendInt(nil, int64(spec.OOMScoreAdj), 10), 0); err != nil && !isGone(err) {
 		out = append(out, fmt.Sprintf("set oom_score_adj=%d: %v", spec.OOMScoreAdj, err))
 	}

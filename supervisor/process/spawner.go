@@ -26,15 +26,19 @@ type Spawner struct {
 	ended    sync.WaitGroup
 	once     sync.Once
 	reserve  *reserve
+	null     int         // /dev/null
 	joinLate atomic.Bool // clone3 into a cgroup is refused here: join it at the stop before the first instruction
 }
 
 // job is one fork that somebody waits for.
 type job struct {
 	spec Spec
-	p    *Process
-	err  error
 	done chan struct{}
+
+	pid, pidfd int
+	lateLimit  bool // the limit of descriptors is still to be set
+	warnings   []string
+	err        error
 }
 
 // NewSpawner prepares the spawner's thread. home holds the v1 `tasks` files of our own cgroups; it may be empty when no Spec has TaskFiles.
@@ -45,12 +49,17 @@ func NewSpawner(home ...string) (*Spawner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Spawner{home: home, jobs: make(chan *job), closed: make(chan struct{}), reserve: spare}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		spare.release()
+		return nil, fmt.Errorf("open /dev/null: %w", err)
+	}
+	s := &Spawner{home: home, jobs: make(chan *job), closed: make(chan struct{}), reserve: spare, null: null}
 	catchIgnored()
 	ready := make(chan error, 1)
 	s.ended.Go(func() { s.loop(ready) })
 	if err := <-ready; err != nil {
-		spare.release()
+		s.Close()
 		return nil, fmt.Errorf("prepare the thread that starts processes: %w", err)
 	}
 	return s, nil
@@ -62,6 +71,7 @@ func (s *Spawner) Close() {
 		close(s.closed)
 		s.ended.Wait()
 		s.reserve.release()
+		_ = unix.Close(s.null)
 	})
 }
 
@@ -89,12 +99,12 @@ func (s *Spawner) attempt(spec Spec) (*Process, error) {
 	if prof := (profile{caps: keep, nice: spec.Nice}); !prof.common() {
 		go s.forkOnce(prof, j)
 		<-j.done
-		return j.p, j.err
+		return s.finish(j)
 	}
 	select {
 	case s.jobs <- j:
 		<-j.done
-		return j.p, j.err
+		return s.finish(j)
 	case <-s.closed:
 		return nil, &ExecError{Step: StepFork, Program: spec.Program, Path: spec.Program, Err: os.ErrClosed}
 	}
