@@ -65,20 +65,11 @@ func classify(what string, err error) error {
 				return &Error{Code: s.code, Text: text, Remedy: s.remedy}
 			}
 		}
-		if talksToRemote(failed.args) {
+		if v := verb(failed.args); v == "clone" || v == "fetch" || v == "ls-remote" {
 			return &Error{Code: ErrRemoteFailed, Text: text}
 		}
 	}
 	return &Error{Code: ErrInternal, Text: text}
-}
-
-func talksToRemote(args []string) bool {
-	for _, a := range args {
-		if a == "clone" || a == "fetch" || a == "ls-remote" {
-			return true
-		}
-	}
-	return false
 }
 
 // damage are git's words for a broken object database or a directory that is no repository any more.
@@ -87,18 +78,19 @@ func damage() []string {
 		"not a git repository", "is corrupt", "object file", "is empty", "packfile", "inflate: data stream error", "unable to unpack",
 		"bad object HEAD", "unable to read tree", "unable to read sha1 file", "could not read tree", "missing blob", "missing tree", "missing commit",
 		"hash mismatch", "bad tree object", "bad sha1", "unable to parse object", "garbage at end of loose object", "unresolvable", "did not receive expected object",
-		"bad signature", "not a valid object name", "unable to read ", "cannot read", "invalid sha1 pointer", "does not point to a valid object", "badRefContent",
+		"bad signature", "not a valid object name", "unable to read ", "cannot read", "invalid sha1 pointer", "does not point to a valid object", "badRefContent", "index file", "is too small",
 	}
 }
 
 // looksDamaged says whether a failure may come from a damaged clone. It only raises a suspicion; [Store.verify] decides.
 func looksDamaged(err error) bool {
 	var failed *commandError
-	if !errors.As(err, &failed) {
-		return false
-	}
+	return errors.As(err, &failed) && smells(failed.stderr)
+}
+
+func smells(text string) bool {
 	for _, d := range damage() {
-		if strings.Contains(failed.stderr, d) {
+		if strings.Contains(text, d) {
 			return true
 		}
 	}

@@ -97,6 +97,9 @@ func get[T any](ctx context.Context, c *Client, method, path, repo string, query
 
 // do sends one request to the repository's gitserver. Anything but 200 becomes an error.
 func (c *Client) do(ctx context.Context, method, path, repo string, query url.Values, body []byte) (*http.Response, error) {
+	if err := checkName(repo); err != nil {
+		return nil, err // JSON would change what is not UTF-8
+	}
 	addrs := c.addrs()
 	if len(addrs) == 0 {
 		return nil, &Error{Code: ErrInternal, Text: "ask gitserver about " + repo + ": there is none", Remedy: "set SRC_GIT_SERVERS"}

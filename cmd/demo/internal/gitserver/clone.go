@@ -92,10 +92,10 @@ func (s *Store) noteFetch(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	st := readState(dir)
-	st.LastFetched = time.Now().UTC()
-	if st.Refs != refs {
-		st.Refs, st.LastChanged = refs, st.LastFetched
-	}
-	return writeState(dir, st)
+	return s.editState(dir, func(st *state) {
+		st.LastFetched = time.Now().UTC()
+		if st.Refs != refs {
+			st.Refs, st.LastChanged = refs, st.LastFetched
+		}
+	})
 }

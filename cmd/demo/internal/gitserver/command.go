@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ type command struct {
 	nice   int
 }
 
-// run runs git to its end, or until ctx ends: then the whole group gets SIGTERM and 2 s later SIGKILL. No process is left when it returns.
+// run runs git to its end, or until ctx ends: then the whole group gets SIGTERM and 2 s later SIGKILL. Whatever is left of the group when git has ended is killed.
 //
 // The error is a [*commandError] unless git could not be started.
 func (r *runner) run(ctx context.Context, c command) error {
@@ -59,7 +60,7 @@ func (r *runner) run(ctx context.Context, c command) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = pipeGrace
 	if err := r.start(ctx, cmd); err != nil {
-		return fmt.Errorf("start git %s: %w", c.args[0], err)
+		return fmt.Errorf("start git %s: %w", verb(c.args), err)
 	}
 	if c.nice > 0 {
 		_ = unix.Setpriority(unix.PRIO_PGRP, cmd.Process.Pid, c.nice) // slower is not worse than not at all
@@ -141,9 +142,19 @@ type commandError struct {
 
 func (e *commandError) Error() string {
 	if e.stderr == "" {
-		return fmt.Sprintf("git %s: %v", e.args[0], e.err)
+		return fmt.Sprintf("git %s: %v", verb(e.args), e.err)
 	}
-	return fmt.Sprintf("git %s: %v: %s", e.args[0], e.err, e.stderr)
+	return fmt.Sprintf("git %s: %v: %s", verb(e.args), e.err, e.stderr)
 }
 
 func (e *commandError) Unwrap() error { return e.err }
+
+// verb is git's command: the first argument that is no option.
+func verb(args []string) string {
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			return a
+		}
+	}
+	return ""
+}

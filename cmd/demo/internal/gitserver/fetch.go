@@ -11,22 +11,29 @@ import (
 	"strings"
 )
 
-// fetch brings branches, tags and HEAD to what the remote has now; what vanished there vanishes here.
-func (s *Store) fetch(ctx context.Context, dir string, f *flight) error {
+// fetch brings branches, tags and HEAD to what the remote has now; what vanished there vanishes here. complaint is git's first word of damage, which
+// it may pass over and succeed.
+func (s *Store) fetch(ctx context.Context, dir string, f *flight) (complaint string, err error) {
 	s.cleanLocks(dir)
 	head, err := s.remoteHead(ctx, f)
 	if err != nil {
-		return err
+		return "", err
+	}
+	watch := func(line string) {
+		f.say(line)
+		if complaint == "" && isDamage(line) && smells(line) {
+			complaint = line
+		}
 	}
 	args := []string{"--git-dir=" + dir, "fetch", "--prune", "--force", "--progress", "--no-tags", "--no-write-fetch-head",
 		"--", f.remote.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
-	if err := s.git.run(ctx, command{args: args, remote: f.remote, watch: f.say, stall: s.limits.Stall}); err != nil {
-		return err
+	if err := s.git.run(ctx, command{args: args, remote: f.remote, watch: watch, stall: s.limits.Stall}); err != nil {
+		return complaint, err
 	}
 	if err := s.chooseHead(ctx, dir, head); err != nil {
-		return err
+		return complaint, err
 	}
-	return s.noteFetch(ctx, dir)
+	return complaint, s.noteFetch(ctx, dir)
 }
 
 // remoteHead is the branch that HEAD names at the remote, as refs/heads/…; a hash when HEAD is detached; "" when it names nothing that exists.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type server struct {
 	store *Store
 	root  string
 	log   *bytes.Buffer
+	close func() error // once; the end of the test does it otherwise
 }
 
 func newServer(t *testing.T) *server {
@@ -35,11 +37,12 @@ func newServerAt(t *testing.T, root string) *server {
 	var log bytes.Buffer
 	store, err := Open(root, DefaultLimits(), slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil)))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	closeOnce := sync.OnceValue(store.Close)
+	t.Cleanup(func() { require.NoError(t, closeOnce()) })
 	web := httptest.NewServer(Handler(store, ""))
 	t.Cleanup(web.Close)
 	addr := web.Listener.Addr().String()
-	return &server{Client: NewClient(func() []string { return []string{addr} }, nil), store: store, root: root, log: &log}
+	return &server{Client: NewClient(func() []string { return []string{addr} }, nil), store: store, root: root, log: &log, close: closeOnce}
 }
 
 // source is a repository to clone from.

@@ -77,9 +77,7 @@ func (s *Store) tidy(ctx context.Context, name string) error {
 	defer cancel()
 	err = s.git.run(ctx, command{args: []string{"--git-dir=" + dir, "repack", "-d", "-l", "-A", "--quiet"}, nice: 10})
 	if ctx.Err() == nil && looksDamaged(err) {
-		st := readState(dir)
-		st.Suspect = err.Error() // we are the flight; the next one checks
-		return writeState(dir, st)
+		return s.editState(dir, func(st *state) { st.Suspect = err.Error() }) // we are the flight; the next one checks
 	}
 	return err
 }

@@ -43,6 +43,15 @@ func writeState(dir string, s state) error {
 	return nil
 }
 
+// editState changes the state file of a clone.
+func (s *Store) editState(dir string, edit func(*state)) error {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	st := readState(dir)
+	edit(&st)
+	return writeState(dir, st)
+}
+
 func (s state) result() UpdateResult {
 	return UpdateResult{LastFetched: s.LastFetched, LastChanged: s.LastChanged}
 }

@@ -47,6 +47,8 @@ type Store struct {
 	updates chan struct{} // slots
 	reads   chan struct{}
 
+	stateMu sync.Mutex // over reading and writing a state file
+
 	mu    sync.Mutex
 	repos map[string]*repo // those with something to remember beyond the disk
 }

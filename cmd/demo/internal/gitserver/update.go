@@ -67,13 +67,13 @@ func (s *Store) cloneOrFetch(ctx context.Context, name string, f *flight) error 
 		s.log.Warn("the clone is damaged, cloning again", "repo", name, "damage", damaged)
 		return s.clone(ctx, name, f)
 	}
-	err := s.fetch(ctx, dir, f)
-	if err == nil || !looksDamaged(err) || ctx.Err() != nil {
+	complaint, err := s.fetch(ctx, dir, f)
+	if complaint == "" && !looksDamaged(err) || ctx.Err() != nil {
 		return err
 	}
 	damaged := s.verify(ctx, dir)
 	if damaged == nil {
-		return err // the damage is on the other side
+		return err // whatever it is, it is not ours
 	}
 	s.log.Warn("the clone is damaged, cloning again", "repo", name, "damage", damaged)
 	return s.clone(ctx, name, f)
@@ -84,36 +84,37 @@ func (s *Store) damaged(ctx context.Context, dir string) error {
 	if !whole(dir) {
 		return &Error{Code: ErrCorrupt, Text: dir + " lacks HEAD, config, objects or refs"}
 	}
-	st := readState(dir)
-	if st.Suspect == "" {
+	if readState(dir).Suspect == "" {
 		return nil
 	}
-	if err := s.verify(ctx, dir); err != nil {
+	if err := s.verify(ctx, dir); err != nil || ctx.Err() != nil {
 		return err
 	}
-	st.Suspect = ""
-	return writeState(dir, st)
+	if err := s.editState(dir, func(st *state) { st.Suspect = "" }); err != nil {
+		s.log.Warn("remember that a clone is sound", "clone", dir, "error", err) // it is checked once more
+	}
+	return nil
 }
 
 // suspect is told of a failure that may come from damage. The next update checks; it is started at once if we know from where.
 func (s *Store) suspect(name string, cause error) {
 	dir := cloneDir(s.root, name)
-	st := readState(dir)
-	if st.Suspect != "" {
+	known := false
+	err := s.editState(dir, func(st *state) { known, st.Suspect = st.Suspect != "", cause.Error() })
+	switch {
+	case err != nil:
+		s.log.Warn("remember that a clone may be damaged", "repo", name, "error", err)
+	case known:
 		return
 	}
 	s.log.Warn("the clone may be damaged", "repo", name, "error", cause)
-	st.Suspect = cause.Error()
-	if err := writeState(dir, st); err != nil {
-		s.log.Warn("remember that a clone may be damaged", "repo", name, "error", err)
-	}
 	s.mu.Lock()
 	rem := s.repoLocked(name).remote
 	s.mu.Unlock()
 	if rem == (remote{}) {
 		return
 	}
-	_, _, err := s.board(name, rem, func(ctx context.Context, f *flight) (UpdateResult, error) { return s.fly(ctx, name, f) })
+	_, _, err = s.board(name, rem, func(ctx context.Context, f *flight) (UpdateResult, error) { return s.fly(ctx, name, f) })
 	if err != nil {
 		s.log.Debug("no repair while stopping", "repo", name)
 	}

@@ -2,32 +2,32 @@ package gitserver
 
 import (
 	"context"
-	"errors"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
-// fsckMalformed is the bit of git-fsck's exit status for objects that break a rule of form. Old histories are full of them, and a new clone would
-// have them again: alone it is no damage. The other bits are missing objects, bad packs and bad refs.
-const fsckMalformed = 1
-
 // verify has git check that everything reachable is there and every object can be read. nil when it is so, or when nobody could say because ctx ended.
+//
+// git-fsck also fails for objects that break a rule of form ("error in commit …: missingEmail"). Old histories are full of them, and a new clone would
+// have them again: they are no damage.
 func (s *Store) verify(ctx context.Context, dir string) error {
-	damage := ""
+	damage, malformed := "", false
+	var mu sync.Mutex // findings come on stdout, what git could not do on stderr
 	look := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		malformed = malformed || strings.HasPrefix(line, "error in ")
 		if damage == "" && isDamage(line) {
 			damage = line
 		}
 	}
-	out := newTail(look)
 	args := []string{"--git-dir=" + dir, "fsck", "--full", "--no-dangling", "--no-progress"}
-	err := s.git.run(ctx, command{args: args, watch: look, stdout: out, nice: 10})
-	var exit *exec.ExitError
+	err := s.git.run(ctx, command{args: args, watch: look, stdout: newTail(look), nice: 10})
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return nil
-	case damage == "" && errors.As(err, &exit) && exit.ExitCode() == fsckMalformed:
+	case damage == "" && malformed:
 		return nil
 	case damage == "":
 		damage = err.Error()
