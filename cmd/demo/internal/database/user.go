@@ -126,3 +126,12 @@ func (db *DB) DeleteToken(ctx context.Context, userID, id int64) error {
 	}
 	return notFound(err, "delete an access token")
 }
+
+// DeleteTokenByHash revokes a token of a user, given the SHA-256 of the token.
+func (db *DB) DeleteTokenByHash(ctx context.Context, userID int64, hash []byte) error {
+	tag, err := db.pool.Exec(ctx, `DELETE FROM access_tokens WHERE hash = $1 AND user_id = $2`, hash, userID)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return notFound(err, "delete an access token")
+}

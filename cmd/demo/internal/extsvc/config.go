@@ -24,7 +24,7 @@ type Repo struct {
 }
 
 type config struct {
-	URL   string   `json:"url"`
+	URL   string   `json:"url,omitempty"`
 	Repos []string `json:"repos"`
 }
 
@@ -133,4 +133,24 @@ func Redact(cloneURL string) string {
 		return "(redacted)"
 	}
 	return u.Redacted()
+}
+
+// Without gives a configuration without the repository of that clone URL, or nothing when no other is left. Comments are lost.
+func Without(text, cloneURL string) (string, error) {
+	c, err := decode(text)
+	if err != nil {
+		return "", err
+	}
+	c.Repos = slices.DeleteFunc(c.Repos, func(path string) bool {
+		r, err := repo(c.URL, path)
+		return err == nil && r.CloneURL == cloneURL
+	})
+	if len(c.Repos) == 0 {
+		return "", nil
+	}
+	edited, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("write the configuration: %w", err)
+	}
+	return string(edited), nil
 }
