@@ -138,6 +138,8 @@ func explain(err error) error {
 		return fmt.Errorf("it is not delegated to us: %w", err)
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("%w: %w", errReadOnly, err)
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("it holds processes that we cannot move: %w", err)
 	}
 	return err
 }
