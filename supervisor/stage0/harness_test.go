@@ -205,9 +205,11 @@ func startTree(t *testing.T, adjust ...func(*setup, *exec.Cmd)) *tree {
 	t.Helper()
 	dir := t.TempDir()
 	tr := &tree{t: t, logPath: filepath.Join(dir, "log"), lives: make(chan *puppet, 100), exited: make(chan int, 1)}
-	tr.setup = setup{DataDir: filepath.Join(dir, "data"), RunDir: dir, Fallback: os.Args[0], StopTimeout: patience,
+	self, err := os.Executable()
+	require.NoError(t, err)
+	tr.setup = setup{DataDir: filepath.Join(dir, "data"), RunDir: dir, Fallback: self, StopTimeout: patience,
 		Control: filepath.Join(dir, "c")}
-	tr.cmd = exec.Command(os.Args[0])
+	tr.cmd = exec.Command(self)
 	for _, f := range adjust {
 		f(&tr.setup, tr.cmd)
 	}

@@ -38,7 +38,7 @@ func TestE17TenThousandOrphans(t *testing.T) {
 	p := tr.life()
 	p.message(Hello)
 	known := p.spawn(1, "/bin/sh", "-c", "exec sleep 60")
-	mother := p.spawn(0, os.Args[0])
+	mother := p.spawn(0, tr.setup.Fallback)
 	tr.logHas("all orphans made")
 	gone(t, mother.PID, mother.Start)
 	require.Eventually(t, func() bool { return zombiesOf(t, tr.cmd.Process.Pid) == 0 }, patience, 50*time.Millisecond)
