@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -170,7 +171,7 @@ func TestJanitorRepacks(t *testing.T) {
 	for i := range packsMax { // the same pack under other names
 		for _, ending := range []string{".pack", ".idx"} {
 			base := strings.TrimSuffix(packs[0], ".pack")
-			require.NoError(t, os.Link(base+ending, base[:len(base)-2]+string(rune('a'+i/10))+string(rune('0'+i%10))+ending))
+			require.NoError(t, os.Link(base+ending, filepath.Join(filepath.Dir(base), fmt.Sprintf("pack-%040d", i)+ending)))
 		}
 	}
 	gs.store.sweep(ctx)

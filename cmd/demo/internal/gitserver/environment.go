@@ -79,6 +79,9 @@ func environment(configFile string, lookup func(string) (string, bool)) []string
 			env = append(env, name+"="+value)
 		}
 	}
+	if home, _ := lookup("HOME"); home == "" {
+		env = append(env, "HOME="+filepath.Dir(configFile)) // git refuses a configuration with a ~ in it without one
+	}
 	return env
 }
 

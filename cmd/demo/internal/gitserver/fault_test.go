@@ -5,15 +5,19 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cgi"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,9 +32,9 @@ func TestNamesURLsRevisionsAndPathsThatCannotBe(t *testing.T) {
 		_, err := gs.Update(ctx, name, src.url())
 		require.ErrorIs(t, err, ErrInvalid, "%q", name)
 	}
-	for _, url := range []string{"", "-u", "--upload-pack=touch /tmp/x", "ext::sh -c id", "/etc", "file:relative", "file://host/x", "ssh://-oProxyCommand=id/x", "ssh://-l@h/x", "ssh://u:p@h/x", "ftp://h/x", "http:///x", "fd::1", "https://h/x y", "git@host:a/b"} {
-		_, err := gs.Update(ctx, "a/b", url)
-		require.ErrorIs(t, err, ErrInvalid, "%q", url)
+	for _, place := range []string{"", "-u", "--upload-pack=touch /tmp/x", "ext::sh -c id", "/etc", "file:relative", "file://host/x", "ssh://-oProxyCommand=id/x", "ssh://-l@h/x", "ssh://u:p@h/x", "ftp://h/x", "http:///x", "fd::1", "https://h/x y", "git@host:a/b"} {
+		_, err := gs.Update(ctx, "a/b", place)
+		require.ErrorIs(t, err, ErrInvalid, "%q", place)
 	}
 	for _, name := range []string{"a/b", "a/b/c", "a b", "ü/ö", "a:b", "$(id)", "..a/b..", "a/.github", "a/b*?[x]"} {
 		if name[0] == '.' {
@@ -140,6 +144,63 @@ func TestHTTPWithPassword(t *testing.T) {
 			require.NotContains(t, string(data), leak, path)
 			return err
 		}))
+	}
+}
+
+// While git talks to a host, no process shows the password on its command line.
+func TestPasswordIsOnNoCommandLine(t *testing.T) {
+	ctx, gs, src := deadline(t), newServer(t), newSource(t)
+	src.commit(map[string]string{"a": "b"})
+	inner := backend(t, src, "alice", "visible-secret")
+	target, err := url.Parse(inner)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	var seen, lines atomic.Int64
+	outer := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			panic(err)
+		}
+		for _, path := range all {
+			line, _ := os.ReadFile(path) // gone meanwhile: empty
+			lines.Add(1)
+			if bytes.Contains(line, []byte("visible-secret")) {
+				seen.Add(1)
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	_, err = gs.Update(ctx, "a/b", strings.Replace(outer, "http://", "http://alice:visible-secret@", 1)+"/.git")
+	require.NoError(t, err)
+	require.Positive(t, lines.Load())
+	require.Zero(t, seen.Load())
+}
+
+func TestWithoutAHome(t *testing.T) {
+	t.Setenv("HOME", "")
+	root := filepath.Join(t.TempDir(), "repos")
+	store, err := Open(root, DefaultLimits(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	src := newSource(t)
+	src.commit(map[string]string{"a": "b"})
+	_, err = store.Update(deadline(t), "a/b", src.url())
+	require.NoError(t, err)
+}
+
+// The source belongs to somebody else than the user that gitserver runs as.
+func TestSourceOfAnotherOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to give the source away")
+	}
+	ctx, gs, src := deadline(t), newServer(t), newSource(t)
+	src.commit(map[string]string{"a": "b"})
+	require.NoError(t, filepath.WalkDir(src.dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, 12345, 12345))
+	}))
+	for range 2 { // a clone and a fetch
+		_, err := gs.Update(ctx, "a/b", src.url())
+		require.NoError(t, err)
 	}
 }
 

@@ -27,6 +27,7 @@ type stack struct {
 	*Client
 	cache   *Cache
 	git     *gitserver.Client
+	gitAddr string
 	source  string
 	commit  string
 	fetches atomic.Int64
@@ -44,7 +45,8 @@ func newStack(t testing.TB, files map[string]string, cacheBytes int64) *stack {
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	gitWeb := httptest.NewServer(gitserver.Handler(store, ""))
 	t.Cleanup(gitWeb.Close)
-	s.git = gitserver.NewClient(func() []string { return []string{gitWeb.Listener.Addr().String()} }, nil)
+	s.gitAddr = gitWeb.Listener.Addr().String()
+	s.git = gitserver.NewClient(func() []string { return []string{s.gitAddr} }, nil)
 	s.commit = s.push(t, files)
 
 	s.cache, err = OpenCache(filepath.Join(t.TempDir(), "cache"), cacheBytes, s.fetch, log)
