@@ -51,6 +51,10 @@ func (c *conn) forward(v *view, n int) bool {
 	if err == nil && more {
 		return true
 	}
+	if err != nil && x.sent == 0 {
+		x.fail(v, err)
+		return false
+	}
 	if err == nil && c.w > c.r {
 		c.linger()
 	}
@@ -179,7 +183,9 @@ func (x *exchange) reply(v *view) (more bool, err error) {
 	default:
 		whole, err = x.copyLength(a.length)
 	}
-	x.door.stats.observe(v.modeIndex, a.status, time.Since(x.begun))
+	if x.sent > 0 {
+		x.door.stats.observe(v.modeIndex, a.status, time.Since(x.begun))
+	}
 	if whole && err == nil && !a.close && x.r == x.w {
 		v.backend.give(x.up, time.Now())
 	} else {

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -92,7 +93,7 @@ func (p *patient) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// recorder notes what was answered. Flush and Hijack find the real writer through Unwrap.
+// recorder notes what was answered. Flush finds the real writer through Unwrap.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -101,6 +102,15 @@ type recorder struct {
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Hijack is how an upgrade is answered; the 101 does not come by here.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil {
+		r.status, r.wrote = http.StatusSwitchingProtocols, true
+	}
+	return c, rw, err
+}
 
 func (r *recorder) WriteHeader(status int) {
 	if status == statusClientGone {

@@ -26,6 +26,7 @@ func newProxy(d *door) *httputil.ReverseProxy {
 			r.Out.URL.Scheme = "http"
 			r.Out.URL.Host = "backend" // the transport dials the right one
 			r.Out.Host = r.In.Host
+			r.Out.Trailer = r.In.Trailer // filled in while the body is read, which a copy would miss
 			setForwarded(r.Out.Header, r.In.Header, p, v.trusts(p.addr), r.In.Host)
 		},
 		Transport:     holding{d},
