@@ -147,7 +147,7 @@ var crlf = []byte("\r\n")
 func (h *requestHead) parseLine(line []byte) error {
 	method, rest, ok1 := bytes.Cut(line, []byte{' '})
 	target, proto, ok2 := bytes.Cut(rest, []byte{' '})
-	if !ok1 || !ok2 || !isToken(method) {
+	if !ok1 || !ok2 || !isToken(method) || !bytes.HasPrefix(proto, []byte("HTTP/")) {
 		return bad("the request line is not METHOD TARGET HTTP/1.1")
 	}
 	switch string(proto) {
