@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/sourcegraph/appliance/services"
 )
@@ -40,10 +41,8 @@ func Load(o Options) (*Roster, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if !o.DryRun {
-		if err := makeState(o); err != nil {
-			return nil, err
-		}
+	if err := makeState(o); err != nil {
+		return nil, err
 	}
 	conf, err := readConfig(o.ConfigFile)
 	if err != nil {
@@ -92,10 +91,37 @@ func plainPath(path string) error {
 	return nil
 }
 
+// makeState makes the data directory, and sees that the services' users can pass through to what is theirs in it.
 func makeState(o Options) error {
-	dir := filepath.Join(o.DataDir, "state")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return invalid(fmt.Errorf("make the data directory: %w", err), "choose a directory that this user may write: --data DIR")
+	if !o.DryRun {
+		if err := os.MkdirAll(filepath.Join(o.DataDir, "state"), 0o755); err != nil {
+			return invalid(fmt.Errorf("make the data directory: %w", err), "choose a directory that this user may write: --data DIR")
+		}
+	}
+	if here, err := exists(o.DataDir); !o.Root || !here || err != nil {
+		return err
+	}
+	if !o.DryRun {
+		if err := letPass(o.DataDir); err != nil {
+			return err
+		}
+	}
+	return checkTraversable(o.DataDir)
+}
+
+// letPass lets everybody pass through the data directory, but not list it, when it is ours: mktemp -d and many an administrator make it 0700.
+// Directories above it are not ours to change.
+func letPass(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the data directory: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) != os.Getuid() || info.Mode().Perm()&0o001 != 0 {
+		return nil
+	}
+	if err := os.Chmod(dir, info.Mode().Perm()|0o011); err != nil {
+		return fmt.Errorf("let the services' users pass through the data directory: %w", err)
 	}
 	return nil
 }
