@@ -3,8 +3,10 @@ package gitserver
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -14,7 +16,7 @@ const (
 	retryMax = 500 * time.Millisecond
 )
 
-// Patient sends a request, and again for up to 5 s while nobody accepts the connection. A request that reached somebody is never sent twice.
+// Patient sends a request that may be sent twice, and again for up to 5 s while nobody accepts the connection, or whoever did dies before he answers.
 func Patient(ctx context.Context, hc *http.Client, request func() (*http.Request, error)) (*http.Response, error) {
 	began, delay := time.Now(), retryMin
 	for {
@@ -23,7 +25,7 @@ func Patient(ctx context.Context, hc *http.Client, request func() (*http.Request
 			return nil, err
 		}
 		resp, err := hc.Do(req)
-		if err == nil || !refused(err) || time.Since(began) > patience {
+		if err == nil || !lost(err) || time.Since(began) > patience {
 			return resp, err
 		}
 		t := time.NewTimer(delay)
@@ -37,8 +39,9 @@ func Patient(ctx context.Context, hc *http.Client, request func() (*http.Request
 	}
 }
 
-// refused says whether there was no connection at all.
-func refused(err error) bool {
+// lost says whether there was no connection, or none any more.
+func lost(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

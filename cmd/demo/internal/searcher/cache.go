@@ -156,16 +156,9 @@ func (c *Cache) evictLocked(goal int64) {
 	}
 }
 
-// store fetches an archive and puts it in place. A full disk gets a second try, after half of the cache has gone.
+// store fetches an archive and puts it in place.
 func (c *Cache) store(ctx context.Context, name, repo, commit string) error {
-	size, err := c.download(ctx, name, repo, commit)
-	if errors.Is(err, syscall.ENOSPC) {
-		c.log.Warn("the disk is full, evicting half of the cache", "dir", c.dir)
-		c.mu.Lock()
-		c.evictLocked(c.bytes / 2)
-		c.mu.Unlock()
-		size, err = c.download(ctx, name, repo, commit)
-	}
+	size, err := c.insist(ctx, name, repo, commit)
 	if err != nil {
 		return err
 	}
@@ -175,6 +168,28 @@ func (c *Cache) store(ctx context.Context, name, repo, commit string) error {
 	c.entries[name] = entry{size: size, used: time.Now()}
 	c.evictLocked(c.max)
 	return nil
+}
+
+// insist tries again when the stream broke off (gitserver was restarted), and once after half of the cache has gone when the disk is full.
+func (c *Cache) insist(ctx context.Context, name, repo, commit string) (int64, error) {
+	evicted := false
+	for try := 1; ; try++ {
+		size, err := c.download(ctx, name, repo, commit)
+		switch {
+		case err == nil || ctx.Err() != nil || try == tries:
+			return size, err
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			c.log.Warn("an archive broke off", "repo", repo, "commit", commit, "try", try, "error", err)
+		case errors.Is(err, syscall.ENOSPC) && !evicted:
+			c.log.Warn("the disk is full, evicting half of the cache", "dir", c.dir)
+			evicted = true
+			c.mu.Lock()
+			c.evictLocked(c.bytes / 2)
+			c.mu.Unlock()
+		default:
+			return size, err
+		}
+	}
 }
 
 // download writes beside and renames. There is no fsync: what a power cut damages is found by its checksums.

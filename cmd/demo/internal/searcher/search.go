@@ -12,7 +12,7 @@ const (
 	batchBytes  = 1 << 20 // of files that one worker takes at a time
 	batchFiles  = 512     // the same, in files
 	keepScratch = 4 << 20 // bytes of a worker's buffers that outlive a big file
-	tries       = 3       // archives that are fetched for one search when they keep being damaged
+	tries       = 3       // of an archive that breaks off, and of one that keeps being damaged on disk
 	namesMax    = 10      // paths in Skipped.Largest
 )
 
