@@ -119,7 +119,7 @@ func (c *chunks) stepSize(b byte) error {
 	switch b {
 	case '\r':
 		c.at = inSizeLF
-	case ';', ' ', '\t':
+	case ';':
 		c.at = inExtension
 	default:
 		return errChunk
