@@ -95,7 +95,7 @@ func alertFor(err error, p search.Progress) *alertResolver {
 		return &alertResolver{plural(len(p.Failed), "repository", "repositories") + " could not be searched", name + ": " + p.Failed[name].Error()}
 	case len(p.TimedOut) > 0:
 		return &alertResolver{"The search timed out", "Not searched to the end: " + names(p.TimedOut) + ". Narrow it with repo: or file:, or give it more time with timeout:60s."}
-	case len(p.Missing) > 0:
+	case len(p.Missing) > 0 && len(p.Missing) == p.Repositories:
 		return &alertResolver{plural(len(p.Missing), "repository", "repositories") + " could not be searched", "Not cloned, or without that revision: " + names(p.Missing) + "."}
 	}
 	return nil

@@ -100,6 +100,8 @@ func (e *events) match(m search.Match) error {
 		e.display = max(0, e.display-m.Count())
 	}
 	e.pending = append(e.pending, wireMatch(m))
+	e.last.MatchCount += m.Count() // what progress says never lags behind what was sent
+	e.changed = true
 	if !e.sent || len(e.pending) >= 100 {
 		e.flushLocked()
 	}

@@ -102,8 +102,8 @@ class Search {
 	}
 
 	progress(p) {
-		const parts = [p.matchCount + (p.skipped.some((s) => s.reason === "shard-match-limit") ? "+" : "") + (p.matchCount === 1 ? " match" : " matches"),
-			"in " + p.repositoriesCount + (p.repositoriesCount === 1 ? " repository" : " repositories"), (p.durationMs / 1000).toFixed(2) + " s"];
+		const parts = [p.matchCount + (p.skipped.some((s) => s.reason === "shard-match-limit") ? "+" : "") + (p.matchCount === 1 ? " match" : " matches") +
+			" in " + p.repositoriesCount + (p.repositoriesCount === 1 ? " repository" : " repositories"), (p.durationMs / 1000).toFixed(2) + " s"];
 		if (p.matchCount > shownMax) parts.push("the first " + shownMax + " shown");
 		for (const s of p.skipped) parts.push(s.title);
 		const text = element("span", p.done ? "" : "busy", parts.join(" · "));
@@ -156,6 +156,7 @@ if ($("#results")) {
 	$("form.search").addEventListener("submit", (event) => {
 		event.preventDefault();
 		history.pushState(null, "", "/search?q=" + encodeURIComponent(box.value));
+		if (box.value.trim()) box.blur(); // so that j and k move at once
 		search.start(box.value);
 	});
 	const open = () => {
