@@ -60,7 +60,7 @@ func (b Budget) v2() []knob {
 func (b Budget) v1() []knob {
 	shares, quota := "1024", "-1"
 	if b.CPUWeight > 0 {
-		shares = strconv.Itoa(max(min(b.CPUWeight, 10_000)*1024/100, 2))
+		shares = strconv.Itoa(min(b.CPUWeight, 10_000) * 1024 / 100)
 	}
 	if b.CPUs > 0 {
 		quota = b.quota()

@@ -12,8 +12,9 @@
 //	        in the cgroup2 tree without controllers, where there is one: it tells when a group is empty and kills it in one write
 //	soft    nowhere, or only in such a cgroup2 tree: no budget is in force, and [Tree.Contains] says whether groups exist at all
 //
-// A process gets into its group at birth: by [Group.SpawnFD] and CLONE_INTO_CGROUP in cgroup2, by [Group.Join] of the thread that
-// forks on v1, or by a helper that writes itself into [Group.TaskFiles] before it executes the service.
+// A process gets into its group at birth: by [Group.SpawnFD] and CLONE_INTO_CGROUP in cgroup2, on v1 by [Group.Join] of the thread
+// that forks, or its writing "0" to [Group.TaskFiles]. Where the former is denied (E29), whoever forks stops the child at its exec
+// and writes it to cgroup.procs of the same descriptor before it runs.
 //
 // The package does not watch pressure, plan budgets or end a service politely; it knows no service by name.
 package cgroup

@@ -26,14 +26,6 @@ func (h *hierarchy) has(controller string) bool { return slices.Contains(h.in, c
 
 func (h *hierarchy) leaf() string { return filepath.Join(h.ours, leaf) }
 
-// threads is the file that moves one thread (v1) or, where there is no such thing, its whole process (v2).
-func (h *hierarchy) threads() string {
-	if h.unified {
-		return "cgroup.procs"
-	}
-	return "tasks"
-}
-
 // make creates our directory and the leaf in it.
 func (h *hierarchy) make() error {
 	for _, dir := range []string{h.ours, h.leaf()} {

@@ -83,6 +83,9 @@ func memberships(procCgroup string) []membership {
 
 // within gives the directory below the mount that belongs to a path of /proc/PID/cgroup; false if the mount does not show it.
 func (m mount) within(path string) (string, bool) {
+	if strings.HasPrefix(path, "/..") || strings.HasPrefix(m.root, "/..") { // outside our cgroup namespace
+		return "", false
+	}
 	rel, err := filepath.Rel(m.root, path)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return "", false

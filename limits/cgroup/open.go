@@ -25,7 +25,7 @@ func Open(o Options) (*Tree, []string, error) {
 	if o.Name == "" || o.Name == leaf || strings.ContainsAny(o.Name, "/\n") || isGroup(o.Name) {
 		return nil, nil, fmt.Errorf("open cgroups: %q cannot be the name of our directory", o.Name)
 	}
-	t := &Tree{family: append([]int{os.Getpid()}, o.Family...), atBirth: forksIntoCgroup()}
+	t := &Tree{family: append([]int{os.Getpid()}, o.Family...)}
 	if slices.Contains(o.Ignore, "all") {
 		return t, []string{"cgroups are switched off"}, nil
 	}

@@ -8,10 +8,10 @@ import (
 )
 
 // SpawnFD is the group's directory in cgroup2, for CLONE_INTO_CGROUP (syscall.SysProcAttr.CgroupFD): the child is born inside.
-// False if there is no cgroup2 or the kernel denies such forks (E29); then use [Group.TaskFiles]. The descriptor is the group's.
+// False if the group has none, or it is gone: see [Group.Exists]. The descriptor is the group's.
 func (g *Group) SpawnFD() (int, bool) {
 	p, ok := g.unified()
-	if !ok || !g.tree.atBirth {
+	if !ok {
 		return -1, false
 	}
 	g.mu.Lock()
@@ -26,23 +26,16 @@ func (g *Group) SpawnFD() (int, bool) {
 	return g.fd, true
 }
 
-// TaskFiles are the files that a process, or before a fork the forking thread, writes "0" to in order to be in the group: the tasks
-// of v1, and cgroup.procs of cgroup2 where SpawnFD does not serve. The latter moves the whole process, so only a helper that
-// executes the service next may write it: see [Group.NeedsHelper].
+// TaskFiles are the v1 files that the forking thread writes "0" to before a fork, or a process for itself, in order to be in the
+// group. There are none for cgroup2, where a thread cannot leave its process.
 func (g *Group) TaskFiles() []string {
 	var files []string
 	for _, p := range g.at() {
-		if !p.tree.unified || !g.tree.atBirth {
-			files = append(files, filepath.Join(p.dir, p.tree.threads()))
+		if !p.tree.unified {
+			files = append(files, filepath.Join(p.dir, "tasks"))
 		}
 	}
 	return files
-}
-
-// NeedsHelper says that a thread cannot be put into the group on its own, and SpawnFD does not serve either.
-func (g *Group) NeedsHelper() bool {
-	_, ok := g.unified()
-	return ok && !g.tree.atBirth
 }
 
 // Join moves the calling thread into the group's v1 directories, so that its next child is born there (25 µs each: measured). The

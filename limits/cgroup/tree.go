@@ -23,7 +23,6 @@ type Tree struct {
 	unified *hierarchy   // cgroup2, with controllers or bare; nil without one
 	legacy  []*hierarchy // v1, those of memory, cpu, pids and cpuacct that are of use
 	family  []int        // processes that enter the leaf with us
-	atBirth bool         // the kernel forks into a cgroup2 directory
 }
 
 // Grade is the best means by which any budget is in force.

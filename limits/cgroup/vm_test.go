@@ -11,7 +11,6 @@ func TestInVMWithV2(t *testing.T) {
 	vm.Run(t, ".", ".", map[string]string{
 		"/bin/sh":     "/bin/sh",
 		"/bin/sleep":  "/bin/sleep",
-		"/bin/cat":    "/bin/cat",
 		"/bin/true":   "/bin/true",
 		"/bin/setsid": "/usr/bin/setsid",
 	})
