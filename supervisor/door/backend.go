@@ -139,13 +139,12 @@ func openStill(raw syscall.RawConn) bool {
 	return open && err == nil
 }
 
-// goneAway is openStill for a client, who may have sent the next request already.
+// goneAway says whether a client has closed. It asks for the connection's state, since unread bytes, such as TLS' farewell, may stand before the end.
 func goneAway(raw syscall.RawConn) bool {
 	gone := false
-	var one [1]byte
 	err := raw.Control(func(fd uintptr) {
-		n, _, e := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		gone = e == nil && n == 0 || e != nil && !errors.Is(e, unix.EAGAIN) && !errors.Is(e, unix.EINTR)
+		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		gone = e == nil && info.State != unix.BPF_TCP_ESTABLISHED
 	})
 	return gone || err != nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,8 @@ type door struct {
 	view      atomic.Pointer[view]
 	heard     atomic.Int64 // Unix nanoseconds of stage 1's last message
 	draining  atomic.Bool
+	admitted  atomic.Uint64 // connections, ever
+	givenBack uint64        // of admitted when memory was last given back; the control loop's
 	hold      *hold
 	stats     counters
 	open      *books
@@ -72,6 +75,15 @@ func (d *door) hear() {
 	d.certs.use(v.TLS)
 	if v.backend != nil {
 		v.backend.prune(now, idleFor)
+	}
+	d.giveBackMemory()
+}
+
+// giveBackMemory returns to the kernel what a busy time took, once nobody is connected: the collector would wait for garbage that an idle door does not make.
+func (d *door) giveBackMemory() {
+	if n := d.admitted.Load(); d.open.count() == 0 && n != d.givenBack {
+		d.givenBack = n
+		debug.FreeOSMemory()
 	}
 }
 

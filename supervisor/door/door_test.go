@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TEST_ROLE") == "door" {
 		os.Exit(Main(os.NewFile(3, "control"), os.Stderr))
 	}
+	if role := os.Getenv("TEST_ROLE"); role != "" {
+		benchRole(role, os.Getenv("TEST_BACKEND"))
+	}
 	os.Exit(m.Run())
 }
 
@@ -56,7 +59,7 @@ func (l *testLog) String() string {
 	return l.b.String()
 }
 
-func listenerFile(t *testing.T) (string, *os.File) {
+func listenerFile(t testing.TB) (string, *os.File) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	f, err := l.(*net.TCPListener).File()

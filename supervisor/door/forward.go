@@ -80,7 +80,7 @@ func (h *requestHead) append(out []byte, p peer, trusted bool) []byte {
 	}
 	out = append(out, "\r\nForwarded: "...)
 	out = appendChain(out, chain7239)
-	out = p.appendForwarded(out, string(h.host))
+	out = p.appendForwarded(out, h.host)
 	return append(out, "\r\n\r\n"...)
 }
 
@@ -100,7 +100,7 @@ func appendChain(out, chain []byte) []byte {
 }
 
 // appendForwarded writes one element of RFC 7239.
-func (p peer) appendForwarded(out []byte, host string) []byte {
+func (p peer) appendForwarded(out, host []byte) []byte {
 	if p.addr.Is6() {
 		out = append(out, `for="[`...)
 		out = p.addr.AppendTo(out)
@@ -126,7 +126,7 @@ func setForwarded(out, in http.Header, p peer, trusted bool, host string) {
 	if !isHost([]byte(host)) {
 		host = ""
 	}
-	chain, chain7239 := ip, string(p.appendForwarded(nil, host))
+	chain, chain7239 := ip, string(p.appendForwarded(nil, []byte(host)))
 	defaults := map[string]string{"X-Forwarded-Proto": p.scheme(), "X-Forwarded-Host": host, "X-Real-Ip": ip}
 	if trusted {
 		for name, values := range in {

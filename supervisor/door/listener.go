@@ -98,6 +98,7 @@ func (d *door) admit(t *net.TCPConn, l *listener) {
 		d.turnAway(t)
 		return
 	}
+	d.admitted.Add(1)
 	if l.tls {
 		go d.serveTLS(c)
 		return

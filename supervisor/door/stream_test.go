@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -92,22 +93,33 @@ func TestEventsAreFlushedAtOnce(t *testing.T) {
 }
 
 func TestClientGoneCancelsRequest(t *testing.T) {
-	came, gone := make(chan struct{}), make(chan struct{})
+	came, gone := make(chan struct{}, 1), make(chan struct{}, 1)
 	b := backendAt(t, "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(came)
+		came <- struct{}{}
 		<-r.Context().Done()
-		close(gone)
+		gone <- struct{}{}
 	}))
-	h := newHouse(t, proxyTo(b.Addr))
-	c, _ := h.raw("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-came
-	c.Close()
-	select {
-	case <-gone:
-	case <-time.After(patience):
-		t.Fatal("the backend does not learn that the client has gone")
+	secure, f := listenerFile(t)
+	s := proxyTo(b.Addr)
+	s.TLS = writePair(t, t.TempDir(), "x")
+	h := newHouse(t, s, Listener{Name: "tls", File: f, TLS: true})
+	for name, dial := range map[string]func() (net.Conn, error){
+		"clear": func() (net.Conn, error) { return net.Dial("tcp", h.addr) },
+		"TLS":   func() (net.Conn, error) { return tls.Dial("tcp", secure, &tls.Config{InsecureSkipVerify: true}) },
+	} {
+		c, err := dial()
+		require.NoError(t, err)
+		_, err = io.WriteString(c, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		<-came
+		c.Close()
+		select {
+		case <-gone:
+		case <-time.After(patience):
+			t.Fatalf("the backend does not learn that the client has gone (%s)", name)
+		}
 	}
-	h.eventually("it is counted", func(s Stats) bool { return s.Requests[Proxy][statusClientGone] == 1 })
+	h.eventually("both are counted", func(s Stats) bool { return s.Requests[Proxy][statusClientGone] == 2 })
 }
 
 func TestWebSocketUpgrade(t *testing.T) {
@@ -285,7 +297,7 @@ func TestHTTP10Client(t *testing.T) {
 }
 
 // doorProcess is the door as it really runs, for what a test cannot see from inside.
-func doorProcess(t *testing.T, s State) (*exec.Cmd, *Control, string) {
+func doorProcess(t testing.TB, s State) (*exec.Cmd, *Control, string) {
 	mine, theirs, err := NewPair()
 	require.NoError(t, err)
 	t.Cleanup(func() { mine.Close() })
@@ -307,8 +319,8 @@ func doorProcess(t *testing.T, s State) (*exec.Cmd, *Control, string) {
 	return cmd, c, addr
 }
 
-// peakAnonymous is how much memory of its own a process has now, bytes.
-func anonymous(t *testing.T, pid int) int64 {
+// anonymous is how much memory of its own a process has now, bytes.
+func anonymous(t testing.TB, pid int) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		t.Skipf("the kernel does not tell a process' memory: %v", err)
