@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sourcegraph/appliance/limits/vm"
 )
 
 // patience is how long a test waits for the kernel or a process on a busy machine.
@@ -29,6 +31,10 @@ func openTree(t *testing.T, ignore ...string) *Tree {
 	name := fmt.Sprintf("cgroup-test-%d-%d", os.Getpid(), trees.Add(1))
 	tree, why, err := Open(Options{Name: name, Ignore: ignore})
 	require.NoError(t, err)
+	if vm.Inside() && len(ignore) == 0 {
+		require.Equal(t, V2, tree.Grade(), why) // there nothing may be skipped for lack of it
+		require.Empty(t, why)
+	}
 	if !tree.Contains() {
 		t.Skipf("this machine lets us have no cgroup: %s", strings.Join(why, "; "))
 	}

@@ -33,14 +33,14 @@ func Open(o Options) (*Tree, []string, error) {
 	if err != nil {
 		return t, []string{"no cgroup can be found: " + err.Error()}, nil
 	}
-	f := finder{Options: o, tree: t}
-	for _, m := range mounts(string(mountinfo)) {
+	f, all := finder{Options: o, tree: t}, mounts(string(mountinfo))
+	for _, m := range all {
 		if m.unified && t.unified == nil && !slices.Contains(f.Ignore, "cgroup2") {
 			f.tryUnified(m)
 		}
 	}
 	for _, c := range f.useful() {
-		for _, m := range mounts(string(mountinfo)) {
+		for _, m := range all {
 			if !m.unified && m.serves(c) && t.home(c) == nil && !slices.Contains(f.Ignore, c) {
 				f.tryLegacy(m)
 			}
@@ -91,17 +91,17 @@ func (f *finder) tryLegacy(m mount) {
 	if err != nil {
 		return
 	}
-	_ = write(h.ours, "memory.use_hierarchy", "1") // before Linux 5.11 limits did not reach down by themselves; fails elsewhere
-	h.in = m.controllers
+	if h.in = m.controllers; h.has(memory) {
+		_ = write(h.ours, "memory.use_hierarchy", "1") // before Linux 5.11 a limit did not reach down by itself
+	}
 	f.tree.legacy = append(f.tree.legacy, h)
 }
 
 // explainMissing names the controllers that are nowhere.
 func (f *finder) explainMissing() {
-	for _, c := range wanted {
-		if !f.tree.Enforces(c) {
-			f.why = append(f.why, "no limit on "+c+": its controller is not ours to use")
-		}
+	missing := slices.DeleteFunc(slices.Clone(wanted[:]), f.tree.Enforces)
+	if len(missing) > 0 {
+		f.why = append(f.why, "no kernel limit on "+strings.Join(missing, ", ")+": no such controller is ours to use")
 	}
 	if f.tree.Grade() == V1 {
 		f.why = append(f.why, "no guaranteed memory: cgroup v1 has no memory.low")

@@ -141,7 +141,7 @@ func TestE61ReadOnlyCgroupsAreSoft(t *testing.T) {
 	require.Equal(t, Soft, o.Grade)
 	require.False(t, o.Contains)
 	require.Contains(t, strings.Join(o.Why, "\n"), "mounted read-only")
-	require.Contains(t, o.Why, "no limit on memory: its controller is not ours to use")
+	require.Contains(t, o.Why, "no kernel limit on memory, cpu, pids: no such controller is ours to use")
 }
 
 func TestOrdinaryUserWithoutDelegationIsSoft(t *testing.T) {
