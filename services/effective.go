@@ -81,7 +81,8 @@ func checkPorts(d Definition, o Override) error {
 func unknownOverrides(overrides map[string]Override, known []Effective) []error {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
-		if !slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
+		elsewhere := slices.ContainsFunc(All(), func(d Definition) bool { return d.Name == name }) // in another release: kept for it
+		if !elsewhere && !slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
 			faults = append(faults, fmt.Errorf("services.%s: this release has no such service; it has %s", name, strings.Join(effectiveNames(known), ", ")))
 		}
 	}

@@ -125,14 +125,19 @@ func (c *config) keep(name string, o services.Override) {
 	c.site.services[name] = said
 }
 
-// select checks names against what there is, where they stand, and returns the selection for a release.
+// selection checks names against what there is, where they stand, and returns the selection for a release.
 func (c *config) selection(product, version string) (services.Selection, error) {
 	s := services.Selection{Product: product, Version: version, Overrides: c.site.services, DropIns: c.dropIns}
 	known := append(names(services.Of(product, version)), names(c.dropIns)...)
 	var faults Faults
 	seen := map[string]place{}
 	for _, one := range c.services {
-		if !slices.Contains(known, one.name) {
+		switch {
+		case slices.Contains(known, one.name):
+		case slices.Contains(names(services.All()), one.name):
+			c.warnings = append(c.warnings, fmt.Sprintf("%s:%d: services.%s has no effect: this release has no such service", one.first.file, one.first.line, one.name))
+			continue
+		default:
 			faults = append(faults, fault(one.first, "services.%s: %s", one.name, missing(one.name, known)))
 		}
 		if first, twice := seen[one.name]; twice && isDropIn(one.first) && isDropIn(first) {

@@ -180,6 +180,13 @@ func TestE30DisabledNeedIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "frontend needs redis-cache, which is disabled")
 }
 
+func TestSettingOfAServiceThatThisReleaseLacksIsSaid(t *testing.T) {
+	s := newSite(t, map[string]string{"appliance.yaml": "services: {gitserver: {replicas: 2}}\n"})
+	r := s.load()
+	require.Len(t, r.Warnings, 1)
+	require.Contains(t, r.Warnings[0], "appliance.yaml:1: services.gitserver has no effect: this release has no such service")
+}
+
 func TestFileThatIsNotADropInIsNamed(t *testing.T) {
 	s := newSite(t, map[string]string{"services.d/hello.yml": hello, "services.d/.hello.yaml.swp": "\x00"})
 	r := s.load()

@@ -57,7 +57,7 @@ func InstallRelease(dataDir, flagDir string) (dir, announced string, err error) 
 
 // install copies a release unless the same is there already.
 func install(dataDir, source string, m Manifest) (string, error) {
-	digest, err := digestOf(source)
+	digest, err := cachedDigest(dataDir, source)
 	if err != nil {
 		return "", invalid(fmt.Errorf("read the release %s: %w", source, err), "take a release directory that is whole")
 	}

@@ -48,7 +48,7 @@ func Load(o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Roster{Site: conf.site, Warnings: conf.warnings}
+	r := &Roster{Site: conf.site}
 	if err := r.findRelease(o); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func Load(o Options) (*Roster, error) {
 	if err := r.plan(o, selection); err != nil {
 		return nil, err
 	}
-	r.Warnings = append(r.Warnings, r.wishes(conf)...)
+	r.Warnings = append(conf.warnings, r.wishes(conf)...)
 	return r, nil
 }
 
