@@ -172,7 +172,13 @@ func (e *Engine) handle(a *actor, ev Event) {
 }
 
 func (e *Engine) perform(a *actor, acts []Action) {
-	for _, act := range acts {
+	last := -1
+	for i, act := range acts {
+		if act.Do == DoPublish {
+			last = i
+		}
+	}
+	for i, act := range acts {
 		switch act.Do {
 		case DoSpawn:
 			e.world.Spawn(a.name, act.Run)
@@ -187,6 +193,7 @@ func (e *Engine) perform(a *actor, acts []Action) {
 		case DoArm:
 			e.world.Arm(a.name, act.Run, act.Timer, act.Delay)
 		case DoPublish:
+			act.View.Settled = i == last
 			e.publish(a, act.View)
 		}
 	}

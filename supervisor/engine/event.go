@@ -34,13 +34,13 @@ const (
 	GraceElapsed
 	KillElapsed
 	BackoffElapsed
-	SpawnRefused   // SpawnFailed and permanent
-	DeadAsked      // and it should be: stopped
-	DeadAgain      // and it should run: at once, as soon as its needs are ready
-	DeadLater      // and it should run: after the back-off
-	DeadForGood    // and a retry is useless
-	DeadCompleted  // a oneshot that did its work
-	nothing        // the event means nothing here
+	SpawnRefused  // SpawnFailed and permanent
+	DeadAsked     // and it should be: stopped
+	DeadAgain     // and it should run: at once, as soon as its needs are ready
+	DeadLater     // and it should run: after the back-off
+	DeadForGood   // and a retry is useless
+	DeadCompleted // a oneshot that did its work
+	nothing       // the event means nothing here
 
 	ping      // the owner answers on reply
 	replanned // another definition, other neighbours

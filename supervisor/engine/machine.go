@@ -44,6 +44,7 @@ type View struct {
 	Transition  bool   // the state changed
 	Previous    api.State
 	InstanceSum string // hash of the instance it runs with
+	Settled     bool   // no further step follows from the same event: worth keeping
 }
 
 // Machine is the state of one instance. Its owner calls Handle for one event after the other.

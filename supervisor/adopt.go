@@ -1,0 +1,135 @@
+package supervisor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sourcegraph/appliance/supervisor/api"
+	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/process"
+	"github.com/sourcegraph/appliance/supervisor/record"
+	"github.com/sourcegraph/appliance/supervisor/stage0"
+)
+
+// inherited is what an earlier stage 1 of the same stage 0 left for an instance of the plan.
+type inherited struct {
+	view engine.View
+	rec  record.Record
+}
+
+// inheritance reads the run records, those that stage 0 holds for want of disk included, which are newer. Records of another boot
+// explain nothing that runs.
+func (h *Host) inheritance() map[string]inherited {
+	recs, faults, err := h.records.Load()
+	for _, f := range faults {
+		h.log.Warn("run record", "err", f)
+	}
+	if err != nil {
+		h.log.Error("run records", "err", err)
+	}
+	for name, files := range h.stored {
+		if !strings.HasPrefix(name, "run/") || len(files) != 1 {
+			continue
+		}
+		if r, err := record.FromMemfd(files[0]); err == nil {
+			recs = append(recs, r)
+		}
+	}
+	out := map[string]inherited{}
+	for _, r := range recs {
+		if r.BootID == h.bootID {
+			out[r.Name] = inherited{viewOf(r), r}
+		}
+	}
+	return out
+}
+
+// resume takes the process of an inherited run over, before its machine begins. After it has begun, the returned function tells the
+// machine what happened meanwhile.
+func (h *Host) resume(u *unit, in inherited) (after func()) {
+	r := in.rec
+	l := newLife(r.Run, u.inst)
+	l.inst.Hash = r.Hash
+	l.mark = r.Mark
+	close(l.up)
+	u.life = l
+	u.view = in.view
+	u.runs.Store(r.Run)
+	if len(r.Cgroups) > 0 {
+		group, err := h.tree.AdoptAt(groupName(u.inst, r.Run), r.Cgroups)
+		if err != nil {
+			h.log.Warn("adopt the cgroup", "service", u.name, "err", err)
+		}
+		l.group = group
+	}
+	if !in.view.Alive {
+		close(l.ended)
+		return func() {}
+	}
+	p, err := h.adoptProcess(r)
+	if err != nil {
+		return func() { h.endedMeanwhile(u, l, err) }
+	}
+	l.proc = p
+	h.watchLog(u, l)
+	h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, PID: p.PID(), StartTime: p.StartTime(), Cgroup: l.cgroups()})
+	h.events(api.Event{Service: u.name, Run: r.Run, Kind: "adopted", To: in.view.State, Message: fmt.Sprintf("process %d taken over by a new supervisor", p.PID())})
+	return func() {
+		go func() {
+			h.awaitExit(u, l, p)
+			close(l.ended)
+		}()
+	}
+}
+
+func (h *Host) adoptProcess(r record.Record) (*process.Process, error) {
+	if r.PID == 0 {
+		return nil, fmt.Errorf("%s was about to start when the supervisor ended", r.Name)
+	}
+	return process.Adopt(r.PID, r.StartTime)
+}
+
+// endedMeanwhile tells the machine of an end that nobody saw. Whatever is left of the run is killed before it starts again.
+func (h *Host) endedMeanwhile(u *unit, l *life, why error) {
+	go func() {
+		ev := engine.Event{Kind: engine.Exited, Run: l.run, Exit: api.Exit{Cause: api.CauseExit}, Err: why}
+		if exit, ok := h.exits.take(u.name, l.run, 0); ok {
+			ev.Exit = h.exitOf(l, exit)
+		} else {
+			ev.Expected = true // how it ended is not known, so it is not held against it
+		}
+		h.tell(stage0.Message{Type: stage0.Ack, Name: u.name, Run: l.run})
+		h.engine.Post(u.name, ev)
+		close(l.ended)
+	}()
+}
+
+// clearLeftovers kills what an earlier supervisor left behind that no record explains: a new life of stage 0 adopts nothing.
+func (h *Host) clearLeftovers(known map[string]inherited) {
+	names, err := h.tree.Groups()
+	if err != nil {
+		h.log.Warn("look for leftover cgroups", "err", err)
+	}
+	kept := map[string]bool{}
+	for _, in := range known {
+		for _, dir := range in.rec.Cgroups {
+			kept[dir[strings.LastIndexByte(dir, '/')+1:]] = true
+		}
+	}
+	for _, name := range names {
+		if kept[name] || name == "supervisor" {
+			continue
+		}
+		group, err := h.tree.Adopt(name)
+		if err != nil {
+			h.log.Warn("leftover cgroup", "name", name, "err", err)
+			continue
+		}
+		l := newLife(0, nobody(name))
+		l.group = group
+		if h.prove(l, false) {
+			h.events(api.Event{Kind: "appliance", Message: "killed what an earlier appliance left running in " + name})
+		}
+		h.forget(l)
+	}
+}

@@ -1,0 +1,28 @@
+package supervisor
+
+import (
+	"context"
+
+	"github.com/sourcegraph/appliance/supervisor/probe"
+)
+
+// listenNotify opens the run's notification socket before the process is born, and waits for READY=1 from it.
+func (h *Host) listenNotify(u *unit, l *life, uid int) error {
+	n, err := probe.Listen(h.notifyPath(u.name), uid)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(l.ctx, n.Close)
+	go func() {
+		for {
+			m, err := n.Next(l.ctx, func(_, sender int) bool { return uid < 0 || sender == uid })
+			if err != nil {
+				return
+			}
+			if m.Ready {
+				l.signalReady()
+			}
+		}
+	}()
+	return nil
+}

@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/sourcegraph/appliance/supervisor/api"
+	"github.com/sourcegraph/appliance/supervisor/door"
+	"github.com/sourcegraph/appliance/supervisor/stage0"
+)
+
+// presentPause gathers changes that come together; it is well below what a person or a held request notices.
+const presentPause = 5 * time.Millisecond
+
+// present shows the door, systemd and the terminal what changes.
+func (s *Supervisor) present(ctx context.Context) error {
+	var shown door.State
+	told := progress{}
+	for {
+		changed := s.engine.Changed()
+		if st := s.doorState(); !reflect.DeepEqual(st, shown) {
+			s.host.door.show(st)
+			shown = st
+		}
+		s.tellProgress(&told)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+		if !pause(ctx, presentPause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// progress is what has been said of the start.
+type progress struct {
+	door, ready bool
+	text        string
+}
+
+func (s *Supervisor) tellProgress(p *progress) {
+	if v, ok := s.engine.View(doorName); ok && v.State == api.Ready && !p.door {
+		p.door = true
+		if err := s.conn.Send(stage0.Message{Type: stage0.Ready}); err != nil {
+			s.log.Debug("tell stage 0 that we are ready", "err", err)
+		}
+		s.log.Info("starting", "open", s.openURL())
+	}
+	up, wanted := s.count()
+	text := fmt.Sprintf("%d of %d services ready", up, wanted)
+	if text != p.text {
+		p.text = text
+		if err := s.conn.Send(stage0.Message{Type: stage0.Status, Text: text}); err != nil {
+			s.log.Debug("status to stage 0", "err", err)
+		}
+	}
+	if p.door && !p.ready && s.ready() {
+		p.ready = true
+		s.log.Info("ready", "after", time.Since(s.since).Round(time.Millisecond), "open", s.openURL())
+	}
+}
+
+func (s *Supervisor) count() (up, wanted int) {
+	for _, inst := range s.plan().Instances {
+		v, ok := s.engine.View(inst.Name())
+		if !ok || !v.Wanted {
+			continue
+		}
+		wanted++
+		if v.State == api.Ready {
+			up++
+		}
+	}
+	return up, wanted
+}
+
+// openURL is the exact address to open: off loopback, as long as there is no administrator, the one-time setup URL.
+func (s *Supervisor) openURL() string {
+	if u := s.setupURL(); u != "" {
+		return u
+	}
+	return s.address()
+}
+
+func (s *Supervisor) address() string {
+	site := s.site()
+	return webAddress(site.Listen, site.TLS.Cert != "")
+}
+
+func (s *Supervisor) setupURL() string {
+	token := s.setupToken()
+	if token == "" {
+		return ""
+	}
+	return s.address() + "/-/appliance/setup?token=" + token
+}
+
+// setupToken is what the first administrator is made with; empty when only this machine can reach the door.
+func (s *Supervisor) setupToken() string {
+	if isLoopback(s.site().Listen) || s.plan().Product == "none" {
+		return ""
+	}
+	return s.setup
+}
+
+// notice is one sentence for the door's pages.
+func (s *Supervisor) notice() string {
+	if s.stopping.Load() {
+		return "The appliance is stopping."
+	}
+	return ""
+}

@@ -1,0 +1,161 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/probe"
+)
+
+// The rhythm of probes that say nothing else (process-model: probes start at 5 ms and double up to Every).
+const (
+	firstProbe    = 5 * time.Millisecond
+	defaultEvery  = 10 * time.Second
+	defaultMisses = 3
+)
+
+// Probe watches a run's readiness and liveness until it is dead; see [engine.World].
+func (h *Host) Probe(name string, run uint64) {
+	u := h.unit(name)
+	l := u.lifeOf(run)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	already := l.probing
+	l.probing = true
+	l.mu.Unlock()
+	if !already {
+		go h.probe(u, l)
+	}
+}
+
+// probe is the one goroutine that asks the run anything: never two questions at once (E37).
+func (h *Host) probe(u *unit, l *life) {
+	if !h.untilReady(u, l) {
+		return
+	}
+	h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
+	ready, live := newQuestion(l.inst.Ready), newQuestion(l.inst.Live)
+	for {
+		q := sooner(ready, live)
+		if q == nil || !pause(l.ctx, time.Until(q.next)) {
+			return
+		}
+		turned, err := q.ask(l.ctx, h, u)
+		if l.ctx.Err() != nil {
+			return
+		}
+		switch {
+		case !turned:
+		case q == live && err != nil:
+			h.engine.Post(u.name, engine.Event{Kind: engine.Hung, Run: l.run, Err: fmt.Errorf("no sign of life: %w", err)})
+		case q == ready && err != nil:
+			h.engine.Post(u.name, engine.Event{Kind: engine.ProbeFailed, Run: l.run, Err: err})
+		case q == ready:
+			h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
+		}
+	}
+}
+
+// untilReady asks from 5 ms on, ever more slowly, until the run says that it is ready. False: it is over.
+func (h *Host) untilReady(u *unit, l *life) bool {
+	p := l.inst.Ready
+	switch {
+	case p == nil:
+		return l.ctx.Err() == nil
+	case p.Log != "" || p.Notify:
+		select {
+		case <-l.ready:
+			return true
+		case <-l.ctx.Done():
+			return false
+		}
+	}
+	every := orDefault(p.Every, defaultEvery)
+	for wait := firstProbe; ; wait = min(2*wait, every) {
+		if !pause(l.ctx, wait) {
+			return false
+		}
+		if h.askOnce(l.ctx, u, *p) == nil {
+			return true
+		}
+	}
+}
+
+func (h *Host) askOnce(ctx context.Context, u *unit, p services.Probe) error {
+	inst := u.instance()
+	result := h.prober.Do(ctx, p, probe.Target{Addresses: inst.Addresses, Exec: h.execProbe(u)})
+	if result.OK {
+		return nil
+	}
+	return errors.New(result.Detail)
+}
+
+// question is a probe that is asked again and again, and its answers in a row.
+type question struct {
+	probe  services.Probe
+	every  time.Duration
+	misses int
+	limit  int
+	next   time.Time
+}
+
+// newQuestion is nil for what cannot be asked twice.
+func newQuestion(p *services.Probe) *question {
+	if p == nil || p.Log != "" || p.Notify {
+		return nil
+	}
+	every := orDefault(p.Every, defaultEvery)
+	limit := p.Failures
+	if limit == 0 {
+		limit = defaultMisses
+	}
+	return &question{probe: *p, every: every, limit: limit, next: time.Now().Add(every)}
+}
+
+// ask says whether the answer turned: bad for the limit-th time in a row, or good after that.
+func (q *question) ask(ctx context.Context, h *Host, u *unit) (turned bool, err error) {
+	err = h.askOnce(ctx, u, q.probe)
+	q.next = time.Now().Add(q.every)
+	if err != nil {
+		q.misses++
+		return q.misses == q.limit, err
+	}
+	turned = q.misses >= q.limit
+	q.misses = 0
+	return turned, nil
+}
+
+func sooner(a, b *question) *question {
+	if a == nil || b != nil && b.next.Before(a.next) {
+		return b
+	}
+	return a
+}
+
+// pause waits; false if the context ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}

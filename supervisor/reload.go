@@ -1,0 +1,119 @@
+package supervisor
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/api"
+	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/roster"
+)
+
+// Reload reads the configuration again and applies the difference: first it stops what vanished, then it restarts what runs differently,
+// then it starts what is new. An invalid configuration is refused whole; the old plan goes on.
+func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, error) {
+	s.opLock.Lock()
+	defer s.opLock.Unlock()
+	s.event(api.Event{Kind: "command", Message: "reload", Actor: actor(who)})
+	next, err := roster.Load(s.opts.Roster)
+	if err != nil {
+		return api.Change{}, asAPIError(err)
+	}
+	d := compare(s.plan().Instances, next.Plan.Instances)
+	change := api.Change{
+		Unchanged: names(d.same), Restarted: names(d.changed), Started: names(d.added), Stopped: names(d.gone), Warnings: next.Warnings,
+	}
+	if err := s.withdraw(ctx, d.gone); err != nil {
+		return change, err
+	}
+	s.mu.Lock()
+	s.roster = next
+	s.mu.Unlock()
+	if err := s.keepAccepted(next); err != nil {
+		return change, err
+	}
+	s.host.logs.Redactor.Set(s.secretValues())
+	s.replace(slices.Concat(d.same, d.changed))
+	by := actor(who)
+	for _, inst := range d.changed {
+		s.engine.Post(inst.Name(), turn(inst, by))
+	}
+	if err := s.add(d.added, nil); err != nil {
+		return change, err
+	}
+	s.host.door.show(s.doorState())
+	return change, nil
+}
+
+// turn is what a changed instance is told: one that is disabled now stops, another runs again with what changed.
+func turn(inst services.Instance, by string) engine.Event {
+	if !inst.Wanted {
+		return engine.Event{Kind: engine.StopWanted, Actor: by + " (disabled)"}
+	}
+	return engine.Event{Kind: engine.RestartWanted, Actor: by}
+}
+
+// difference is what a new plan changes.
+type difference struct{ same, changed, added, gone []services.Instance }
+
+func compare(old, next []services.Instance) (d difference) {
+	before := map[string]services.Instance{}
+	for _, i := range old {
+		before[i.Name()] = i
+	}
+	for _, i := range next {
+		was, ok := before[i.Name()]
+		switch {
+		case !ok:
+			d.added = append(d.added, i)
+		case was.Hash != i.Hash || was.Wanted != i.Wanted:
+			d.changed = append(d.changed, i)
+		default:
+			d.same = append(d.same, i)
+		}
+		delete(before, i.Name())
+	}
+	for _, i := range old {
+		if _, ok := before[i.Name()]; ok {
+			d.gone = append(d.gone, i)
+		}
+	}
+	return d
+}
+
+// withdraw stops instances that left the plan, and forgets them.
+func (s *Supervisor) withdraw(ctx context.Context, gone []services.Instance) error {
+	list := names(gone)
+	for _, name := range list {
+		s.engine.Post(name, engine.Event{Kind: engine.StopWanted, Actor: "reload"})
+	}
+	if err := s.engine.Await(ctx, list, func(v engine.View) bool { return v.State == api.Stopped }); err != nil {
+		return err
+	}
+	s.engine.Remove(list)
+	for _, name := range list {
+		s.host.close(name)
+	}
+	return nil
+}
+
+// replace gives what stays its new definition, for the next run.
+func (s *Supervisor) replace(insts []services.Instance) {
+	for _, inst := range insts {
+		if u := s.host.unit(inst.Name()); u != nil {
+			u.mu.Lock()
+			u.inst = inst
+			u.mu.Unlock()
+		}
+	}
+	s.engine.Replan(insts)
+}
+
+func names(insts []services.Instance) []string {
+	out := []string{}
+	for _, i := range insts {
+		out = append(out, i.Name())
+	}
+	return out
+}

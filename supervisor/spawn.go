@@ -1,0 +1,257 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/sourcegraph/appliance/limits/cgroup"
+	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/api"
+	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/process"
+	"github.com/sourcegraph/appliance/supervisor/stage0"
+)
+
+var errUnwanted = errors.New("stopped before it had started")
+
+// Spawn starts a run; see [engine.World].
+func (h *Host) Spawn(name string, run uint64) {
+	u := h.unit(name)
+	l := newLife(run, u.instance())
+	u.mu.Lock()
+	u.life = l
+	u.mu.Unlock()
+	u.runs.Store(run)
+	go h.start(u, l)
+}
+
+func (h *Host) start(u *unit, l *life) {
+	p, err := h.bringUp(u, l)
+	close(l.up)
+	if err != nil {
+		h.engine.Post(u.name, spawnFailed(l, err))
+		close(l.ended)
+		return
+	}
+	pid := 0
+	if p != nil {
+		pid = p.PID()
+	}
+	h.engine.Post(u.name, engine.Event{Kind: engine.Spawned, Run: l.run, PID: pid})
+	if p != nil {
+		h.awaitExit(u, l, p)
+	}
+	close(l.ended)
+}
+
+// spawnFailed classifies why nothing runs: what a retry cannot mend is permanent (E23), a shortage is not (E25).
+func spawnFailed(l *life, err error) engine.Event {
+	ev := engine.Event{Kind: engine.SpawnFailed, Run: l.run, Cause: api.CauseExec, Err: err, Permanent: true}
+	var exec *process.ExecError
+	var conf *configError
+	switch {
+	case errors.Is(err, errUnwanted) || l.ctx.Err() != nil:
+		ev.Cause, ev.Permanent = api.CauseStopped, false
+	case errors.As(err, &exec):
+		ev.Permanent = exec.Permanent()
+	case errors.As(err, &conf):
+		ev.Cause, ev.Permanent = api.CauseConfig, conf.permanent
+	default:
+		ev.Permanent = false
+	}
+	var hint interface{ Hint() string }
+	if errors.As(err, &hint) && hint.Hint() != "" {
+		ev.Evidence = map[string]string{"remedy": hint.Hint()}
+	}
+	return ev
+}
+
+// configError is a start that failed before any fork: a directory, a file, a preparation.
+type configError struct {
+	err       error
+	permanent bool
+}
+
+func (e *configError) Error() string { return e.err.Error() }
+func (e *configError) Unwrap() error { return e.err }
+
+// bringUp makes everything that a run needs, in the order that leaves no process without a record, a name and a group.
+func (h *Host) bringUp(u *unit, l *life) (*process.Process, error) {
+	if l.inst.Kind == services.KindExternal {
+		return nil, nil
+	}
+	inst, err := services.Expand(l.inst, h.secrets())
+	if err != nil {
+		return nil, &configError{err, true}
+	}
+	acc, err := h.account(inst)
+	if err != nil {
+		return nil, &configError{err, true}
+	}
+	if err := h.enclose(u, l, inst); err != nil {
+		return nil, err
+	}
+	if err := h.prepare(u, l, inst, acc); err != nil {
+		return nil, err
+	}
+	h.watchLog(u, l)
+	if inst.Ready != nil && inst.Ready.Notify {
+		if err := h.listenNotify(u, l, acc.uid); err != nil {
+			return nil, &configError{err, false}
+		}
+	}
+	spec := h.spec(u, l, inst, acc)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unwanted {
+		return nil, errUnwanted
+	}
+	p, err := h.spawner.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	l.proc = p
+	h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, PID: p.PID(), StartTime: p.StartTime(), Cgroup: l.cgroups()})
+	return p, nil
+}
+
+// enclose gives the run its cgroup and its mark, and records both before anything is born in them.
+func (h *Host) enclose(u *unit, l *life, inst services.Instance) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.marks != nil {
+		mark, err := h.marks.Next()
+		if err != nil {
+			return err
+		}
+		l.mark = mark
+	}
+	if h.tree.Contains() {
+		group, err := h.tree.Create(groupName(inst, l.run), cgroup.Budget{
+			Memory: inst.Budget.Memory, MemoryLow: inst.Budget.MemoryLow, CPUs: inst.Budget.CPUs,
+			CPUWeight: inst.Budget.CPUWeight, Pids: inst.Budget.Pids,
+		})
+		if err != nil {
+			return fmt.Errorf("make the cgroup of %s: %w", u.name, err)
+		}
+		l.group = group
+		l.ooms, _ = group.OOMKills() // not told: then no kill is taken for one
+		h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, Cgroup: l.cgroups()})
+	}
+	h.keepRecord(u, l)
+	return nil
+}
+
+// groupName is <service>-<n>.<run>.
+func groupName(inst services.Instance, run uint64) string {
+	return inst.Service + "-" + strconv.Itoa(inst.Number) + "." + strconv.FormatUint(run, 10)
+}
+
+// cgroups is the group's directories as stage 0 and the run record hold them.
+func (l *life) cgroups() string {
+	if l.group == nil {
+		return ""
+	}
+	return strings.Join(l.group.Paths(), "\x00")
+}
+
+func (h *Host) spec(u *unit, l *life, inst services.Instance, acc account) process.Spec {
+	s := process.Spec{
+		Program: inst.Program, Argv: inst.Argv, Env: append(inst.Env, process.EnvVariable+"="+runName(l)), Dir: inst.Dir,
+		UID: acc.uid, GID: acc.gid, Caps: inst.Caps, NoFile: uint64(max(0, inst.Budget.NoFile)),
+		Output: u.pipe, CgroupFD: -1, Files: h.files(u),
+	}
+	if l.mark != 0 {
+		s.Groups = append(append([]int{}, s.Groups...), l.mark)
+	}
+	if probe := inst.Ready; probe != nil && probe.Notify {
+		s.Env = append(s.Env, "NOTIFY_SOCKET="+h.notifyPath(u.name))
+	}
+	if l.group != nil {
+		if fd, ok := l.group.SpawnFD(); ok {
+			s.CgroupFD = fd
+		}
+		s.TaskFiles = l.group.TaskFiles()
+	}
+	return s
+}
+
+// files are the descriptors that a process gets beside its output: the door's control socket.
+func (h *Host) files(u *unit) []*os.File {
+	if u.name == doorName {
+		return h.door.files()
+	}
+	return nil
+}
+
+// awaitExit waits for the end of the main process, keeps how it ended, then reaps it.
+func (h *Host) awaitExit(u *unit, l *life, p *process.Process) {
+	exit, err := p.Wait()
+	if err != nil {
+		h.log.Error("wait", "service", u.name, "pid", p.PID(), "err", err)
+	}
+	if !exit.Known {
+		exit = h.exitFromStage0(u.name, l.run)
+	}
+	ev := engine.Event{Kind: engine.Exited, Run: l.run, Expected: l.expected.Load(), Exit: h.exitOf(l, exit)}
+	if ev.Exit.Cause == api.CauseOOM {
+		ev.Evidence = h.oomEvidence(l)
+	}
+	if err := p.Reap(); err != nil {
+		h.log.Error("reap", "service", u.name, "pid", p.PID(), "err", err)
+	}
+	h.tell(stage0.Message{Type: stage0.Ack, Name: u.name, Run: l.run})
+	h.engine.Post(u.name, ev)
+}
+
+func (h *Host) exitOf(l *life, exit process.Exit) api.Exit {
+	e := api.Exit{Cause: api.CauseExit, Code: exit.Code, Signal: exit.SignalName()}
+	if exit.Signal != 0 {
+		e.Cause = api.CauseSignal
+	}
+	if l.group != nil {
+		if n, err := l.group.OOMKills(); err == nil && n > l.ooms {
+			e.Cause = api.CauseOOM // also when only a helper was killed (E41)
+		}
+	}
+	return e
+}
+
+func (h *Host) oomEvidence(l *life) map[string]string {
+	usage, err := l.group.Usage()
+	if err != nil {
+		return nil
+	}
+	return map[string]string{
+		"memory.peak": strconv.FormatInt(usage.MemoryPeak, 10), "memory.max": strconv.FormatInt(l.inst.Budget.Memory, 10),
+		"remedy": "raise services." + l.inst.Service + ".budget.memory",
+	}
+}
+
+// Signal sends the stop signal; see [engine.World].
+func (h *Host) Signal(name string, run uint64) {
+	u := h.unit(name)
+	l := u.lifeOf(run)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.proc == nil {
+		l.unwanted = true
+		l.cancel()
+		return
+	}
+	stop := l.inst.Stop
+	send := l.proc.Signal
+	if stop.To == services.ToGroup {
+		send = l.proc.SignalGroup
+	}
+	if err := send(stop.Signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		h.log.Error("signal", "service", name, "signal", stop.Signal, "err", err)
+	}
+	_ = l.proc.Signal(contSignal) // a stopped process could not act on it (E6); one that is gone needs none
+}

@@ -1,0 +1,82 @@
+package supervisor
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sourcegraph/appliance/limits/cgroup"
+	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/logs"
+	"github.com/sourcegraph/appliance/supervisor/process"
+)
+
+// unit is what the host keeps of one instance across its runs.
+type unit struct {
+	name string
+	pump *logs.Pump
+	pipe *os.File // write end; the read end is the pump's and stage 0's
+	runs atomic.Uint64
+
+	mu   sync.Mutex
+	inst services.Instance
+	life *life       // the latest run, nil before the first
+	view engine.View // last published
+}
+
+func (u *unit) instance() services.Instance {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.inst
+}
+
+func (u *unit) lifeOf(run uint64) *life {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.life != nil && u.life.run == run {
+		return u.life
+	}
+	return nil
+}
+
+func (u *unit) current() (*life, engine.View) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.life, u.view
+}
+
+// life is one run of an instance: from before its fork until nothing of it is left.
+type life struct {
+	run    uint64
+	ctx    context.Context // ends when the run is dead or is no longer wanted before it began
+	cancel context.CancelFunc
+	inst   services.Instance // what it runs with
+	up     chan struct{}     // closed once the start is over, well or not
+	ended  chan struct{}     // closed once the end of the main process is known and told
+	ready  chan struct{}     // closed by a log line or a notification
+	once   sync.Once
+
+	mu       sync.Mutex
+	group    *cgroup.Group
+	mark     int // supplementary gid of this run's processes; 0: none
+	proc     *process.Process
+	unwanted bool // told to stop before it had a process
+	probing  bool
+	expected atomic.Bool // said in its log that it wants to be restarted
+	ooms     uint64      // OOM kills of its group when it began
+}
+
+func newLife(run uint64, inst services.Instance) *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &life{run: run, ctx: ctx, cancel: cancel, inst: inst, up: make(chan struct{}), ended: make(chan struct{}), ready: make(chan struct{})}
+}
+
+func (l *life) signalReady() { l.once.Do(func() { close(l.ready) }) }
+
+func (l *life) process() *process.Process {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proc
+}
