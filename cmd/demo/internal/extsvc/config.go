@@ -97,7 +97,7 @@ func join(base, path string) (*url.URL, error) {
 func parse(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		host, path, ok := strings.Cut(text, ":")
-		if !ok || strings.ContainsAny(host, "/ ") || path == "" {
+		if !ok || strings.ContainsAny(host, "/ ") || path == "" || path[0] == ':' {
 			return nil, fmt.Errorf("%q is no URL; want one such as https://host/path", text)
 		}
 		text = "ssh://" + host + "/" + strings.TrimPrefix(path, "/")
@@ -112,8 +112,8 @@ func parse(text string) (*url.URL, error) {
 	if u.Host == "" && u.Scheme != "file" {
 		return nil, fmt.Errorf("%s names no host", u.Redacted())
 	}
-	if strings.HasPrefix(u.Host, "-") {
-		return nil, fmt.Errorf("%s: a host cannot begin with -", u.Redacted())
+	if strings.HasPrefix(u.Host, "-") || strings.HasPrefix(u.User.Username(), "-") {
+		return nil, fmt.Errorf("%s: neither user nor host can begin with -", u.Redacted())
 	}
 	return u, nil
 }

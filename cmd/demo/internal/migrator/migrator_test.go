@@ -155,4 +155,3 @@ func TestLoadRefusesGapsAndOddNames(t *testing.T) {
 		})
 	}
 }
-
