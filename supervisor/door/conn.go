@@ -93,10 +93,11 @@ func (c *conn) readHead() (int, error) {
 				c.allow(limits.HeadTimeout, true)
 			}
 			searched = c.w
-		} else if c.door.draining.Load() {
-			return 0, io.EOF
 		} else {
 			c.allow(limits.IdleTimeout, false)
+			if c.door.idleOver.Load() { // looked at last: drain may have set a deadline before ours
+				return 0, io.EOF
+			}
 		}
 		if err := c.readMore(limits.MaxHead); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) && c.w > 0 {

@@ -18,6 +18,7 @@ type door struct {
 	view      atomic.Pointer[view]
 	heard     atomic.Int64 // Unix nanoseconds of stage 1's last message
 	draining  atomic.Bool
+	idleOver  atomic.Bool   // draining, and idle connections are not waited for any more
 	admitted  atomic.Uint64 // connections, ever
 	givenBack uint64        // of admitted when memory was last given back; the control loop's
 	hold      *hold
@@ -182,6 +183,7 @@ func (d *door) drain(how Drain, endHTTP2 func(context.Context)) {
 	for {
 		select {
 		case <-idle.C:
+			d.idleOver.Store(true)
 			d.open.each(func(c *client) {
 				if c.idle.Load() {
 					_ = c.SetReadDeadline(time.Now())

@@ -182,7 +182,13 @@ func TestDeadBackendIsNotWaitedForForEver(t *testing.T) {
 		require.Contains(t, body, "comes back by itself")
 		require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	}
-	s.Limits.HoldFor = time.Hour // counts from when the backend was last there: long ago is over for the second request
+	_, body := h.do("GET", "/-/appliance/status", nil)
+	require.Contains(t, body, `"mode":"hold"`)
+	back := backendAt(t, addr, http.HandlerFunc(hello))
+	_, body = h.do("GET", "/-/appliance/status", nil)
+	require.Contains(t, body, `"mode":"proxy"`, "the page that asks turns by itself, though no request waits")
+	require.NoError(t, back.Close())
+	s.Limits.HoldFor = time.Hour
 	h.push(s)
 	_, r := h.raw("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")
 	h.eventually("it waits", func(s Stats) bool { return s.Held == 1 })

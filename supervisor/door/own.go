@@ -45,6 +45,17 @@ func (d *door) status(v *view) Status {
 	return s
 }
 
+// lookAgain finds out that the backend is back when no request waits for it: else a page that only asks for the status would never turn.
+func (d *door) lookAgain(v *view) {
+	if v.Mode != Proxy || !d.hold.suspect.Load() {
+		return
+	}
+	if u, err := v.backend.dial(); err == nil {
+		v.backend.give(u, time.Now())
+		d.hold.accepted()
+	}
+}
+
 func (d *door) serveOwn(w http.ResponseWriter, r *http.Request, v *view) {
 	w.Header().Set("Cache-Control", "no-store")
 	name := strings.TrimPrefix(r.URL.Path, ownPrefix)
@@ -59,6 +70,7 @@ func (d *door) serveOwn(w http.ResponseWriter, r *http.Request, v *view) {
 	case "readyz":
 		answerYesNo(w, v.Ready && d.alive(v), "searches are answered", "searches are not answered now")
 	case "status":
+		d.lookAgain(v)
 		writeJSON(w, http.StatusOK, d.status(v))
 	case "setup":
 		serveSetup(w, r, v)
