@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/sourcegraph/appliance/limits/vm"
 )
@@ -263,6 +264,12 @@ func TestE23VanishedGroupIsToldFromMissingProgram(t *testing.T) {
 	cmd := exec.Command("sleep", "0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd}
 	require.ErrorIs(t, cmd.Start(), os.ErrNotExist) // and names the program
+	g.Close()
+	fd, ok = g.SpawnFD()
+	require.True(t, ok)
+	cmd = exec.Command("sleep", "0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: fd}
+	require.ErrorIs(t, cmd.Start(), unix.EBADF) // rather than a child outside
 	require.ErrorAs(t, g.Exists(), new(Vanished))
 	populated, err := g.Populated()
 	require.NoError(t, err)

@@ -2,13 +2,15 @@ package cgroup
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
 // SpawnFD is the group's directory in cgroup2, for CLONE_INTO_CGROUP (syscall.SysProcAttr.CgroupFD): the child is born inside.
-// False if the group has none, or it is gone: see [Group.Exists]. The descriptor is the group's.
+// False if the group has none by design. If it cannot be opened, being gone (see [Group.Exists]) or for want of descriptors, the
+// answer is a number that every fork refuses with EBADF, since a child must not be born outside instead. The descriptor is the group's.
 func (g *Group) SpawnFD() (int, bool) {
 	p, ok := g.unified()
 	if !ok {
@@ -19,12 +21,15 @@ func (g *Group) SpawnFD() (int, bool) {
 	if g.fd == 0 {
 		fd, err := open(p.dir, unix.O_RDONLY|unix.O_DIRECTORY)
 		if err != nil {
-			return -1, false
+			return neverOpen, true
 		}
 		g.fd = fd
 	}
 	return g.fd, true
 }
+
+// neverOpen is above every limit on descriptors: the kernel's own ceiling, sysctl fs.nr_open, is lower.
+const neverOpen = math.MaxInt32
 
 // TaskFiles are the v1 files that the forking thread writes "0" to before a fork, or a process for itself, in order to be in the
 // group. There are none for cgroup2, where a thread cannot leave its process.
