@@ -20,10 +20,14 @@ func blobURL(name, rev, path string) string { return repoURL(name, rev) + "/-/bl
 // treeURL is the page of a directory.
 func treeURL(name, rev, path string) string { return repoURL(name, rev) + "/-/tree/" + escape(path) }
 
-// escape keeps the slashes between segments, and nothing else that means something in a URL; an @ begins a revision.
+// escape keeps the slashes between segments, and nothing else that means something in a URL; an @ begins a revision, and /-/ ends it.
 func escape(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
+		if s == "-" {
+			segments[i] = "%2D"
+			continue
+		}
 		segments[i] = strings.ReplaceAll(url.PathEscape(s), "@", "%40")
 	}
 	return strings.Join(segments, "/")
