@@ -12,7 +12,8 @@ import (
 // account is who a service runs as.
 type account struct {
 	name     string
-	uid, gid int // process.NoChange: as the appliance itself
+	uid, gid int  // process.NoChange: as the appliance itself
+	named    bool // has an entry in passwd
 }
 
 // own makes the path the account's.
@@ -28,7 +29,7 @@ func (a account) own(path string) error {
 
 func (h *Host) account(inst services.Instance) (account, error) {
 	if inst.User == "root" && h.separate {
-		return account{name: "root"}, nil
+		return account{name: "root", named: true}, nil
 	}
 	id, err := h.users.Of(inst.Service, inst.User)
 	if err != nil {
@@ -38,7 +39,7 @@ func (h *Host) account(inst services.Instance) (account, error) {
 	if name == "" {
 		name = fmt.Sprintf("uid %d", id.UID)
 	}
-	return account{name: name, uid: id.SpecUID(), gid: id.GID}, nil
+	return account{name: name, uid: id.SpecUID(), gid: id.GID, named: id.Account != ""}, nil
 }
 
 // takeOver makes an existing directory of a service the account's: root changes it, resumably; anybody else refuses one of another owner.

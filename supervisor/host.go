@@ -186,7 +186,7 @@ func (h *Host) lastWords(u *unit) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = u.pump.Drain(ctx) // what is there by then is shown
-	return strings.Join(u.pump.Tail(5), " / ")
+	return strings.Join(u.pump.Tail(1), " / ")
 }
 
 func (h *Host) notifyPath(name string) string {

@@ -21,12 +21,17 @@ import (
 const defaultPrepareTimeout = 5 * time.Minute
 
 // prepare makes the directories of a run, what is made once, and the files that are written before each start.
-func (h *Host) prepare(u *unit, l *life, inst services.Instance, acc account) error {
-	if err := h.makeDirs(l, inst, acc); err != nil {
+func (h *Host) prepare(u *unit, l *life, inst *services.Instance, acc account) error {
+	if err := h.makeDirs(l, *inst, acc); err != nil {
 		return &configError{err, !errors.Is(err, unix.ENOSPC)}
 	}
+	env, err := h.nameless(*inst, acc)
+	if err != nil {
+		return &configError{err, false}
+	}
+	inst.Env = append(inst.Env, env...)
 	for _, p := range inst.Prepare {
-		if err := h.once(u, l, inst, acc, p); err != nil {
+		if err := h.once(u, l, *inst, acc, p); err != nil {
 			return &configError{fmt.Errorf("prepare %s of %s: %w", p.Creates, u.name, err), false}
 		}
 	}
@@ -35,7 +40,7 @@ func (h *Host) prepare(u *unit, l *life, inst services.Instance, acc account) er
 			return &configError{fmt.Errorf("write %s for %s: %w", f.Path, u.name, err), false}
 		}
 	}
-	if err := roster.CheckBeforeStart(inst); err != nil {
+	if err := roster.CheckBeforeStart(*inst); err != nil {
 		return &configError{err, true}
 	}
 	return nil
@@ -116,6 +121,12 @@ func (h *Host) step(ctx context.Context, u *unit, l *life, inst services.Instanc
 		return err
 	}
 	defer stdin.Close()
+	if acc.uid != process.NoChange {
+		if err := stdin.Chown(acc.uid, acc.gid); err != nil { // else the command cannot open /dev/stdin
+			feed.Close()
+			return err
+		}
+	}
 	spec.Input = stdin
 	p, err := h.spawner.Start(spec)
 	if err != nil {

@@ -94,7 +94,7 @@ func (h *Host) bringUp(u *unit, l *life) (*process.Process, error) {
 	if err := h.enclose(u, l, inst); err != nil {
 		return nil, err
 	}
-	if err := h.prepare(u, l, inst, acc); err != nil {
+	if err := h.prepare(u, l, &inst, acc); err != nil {
 		return nil, err
 	}
 	h.watchLog(u, l)

@@ -64,6 +64,11 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 	if o.Roster.ReleaseDir == "none" {
 		o.Roster.ReleaseDir, o.Roster.ReleaseNone = "", true
 	}
+	if st, err := os.Stat(o.Roster.ReleaseDir); err == nil && st.IsDir() { // else it is a version
+		if o.Roster.ReleaseDir, err = filepath.Abs(o.Roster.ReleaseDir); err != nil {
+			return supervisor.Options{}, usage("--release %s: %v", c.String("release"), err)
+		}
+	}
 	if exe, err := os.Executable(); err == nil {
 		o.Roster.Executable = exe
 	}
