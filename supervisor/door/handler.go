@@ -113,8 +113,11 @@ func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if status == statusClientGone {
+	switch status {
+	case statusClientGone:
 		r.status, r.wrote = status, true
+		return
+	case http.StatusContinue: // net/http sends it by itself when the body is read, which is after the backend's
 		return
 	}
 	if !r.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {

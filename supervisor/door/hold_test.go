@@ -20,7 +20,6 @@ type load struct {
 	done        sync.WaitGroup
 	good        atomic.Int64
 	bad         atomic.Int64
-	first       sync.Once
 	badExamples chan string
 }
 
