@@ -119,3 +119,13 @@ func (db *DB) DeleteExternalService(ctx context.Context, id int64) error {
 		return wake(ctx, tx)
 	})
 }
+
+// SetExternalService replaces the configuration of a code host, together with its repositories, and wakes the worker.
+func (db *DB) SetExternalService(ctx context.Context, id int64, config string, repos []extsvc.Repo) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE external_services SET config = $2, updated_at = now() WHERE id = $1`, id, config); err != nil {
+			return fmt.Errorf("change external service %d: %w", id, err)
+		}
+		return syncRepos(ctx, tx, id, repos)
+	})
+}

@@ -24,7 +24,7 @@ import (
 
 // Main is the program worker; it returns the exit code. args are the program's arguments: none.
 //
-// Environment: SRC_FRONTEND_INTERNAL, SRC_GIT_SERVERS (else what the frontend says), WORKER_ADDR (127.0.0.1:3189), DEMO_FETCH_INTERVAL (1m),
+// Environment: SRC_FRONTEND_INTERNAL, SRC_GIT_SERVERS (else what the frontend says), WORKER_ADDR (127.0.0.1:3189), DEMO_FETCH_INTERVAL (1m), DEMO_REPOS (none),
 // DB_STARTUP_TIMEOUT, SRC_PROF_HTTP, SRC_GRACEFUL_SHUTDOWN_TIMEOUT, SRC_LOG_LEVEL, SRC_LOG_FORMAT and fault's.
 func Main(args []string) int {
 	return lifecycle.Main("worker", func(ctx context.Context, log *slog.Logger) error {
@@ -66,6 +66,9 @@ func serve(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer db.Close()
+	if err := keepGiven(ctx, db, os.Getenv("DEMO_REPOS")); err != nil {
+		return err
+	}
 	ln, err := lifecycle.Listen("WORKER_ADDR", "127.0.0.1:3189")
 	if err != nil {
 		return err

@@ -207,3 +207,25 @@ func TestRetryAfterDoublesUpToAnEnd(t *testing.T) {
 	require.InDelta(t, 40*time.Second, retryAfter(3), float64(4*time.Second))
 	require.InDelta(t, longestRetry, retryAfter(1000), float64(3*time.Minute))
 }
+
+// TestRepositoriesGivenAtStart: DEMO_REPOS is followed at each start, and left alone when it is not there.
+func TestRepositoriesGivenAtStart(t *testing.T) {
+	db := newDB(t)
+	names := func() (list []string) {
+		repos, err := db.Repos(t.Context())
+		require.NoError(t, err)
+		for _, r := range repos {
+			list = append(list, r.Name)
+		}
+		return list
+	}
+	require.NoError(t, keepGiven(t.Context(), db, "https://h/a file:///srv/b.git"))
+	require.ElementsMatch(t, []string{"h/a", "srv/b"}, names())
+	require.NoError(t, keepGiven(t.Context(), db, "https://h/a https://h/c"))
+	require.NoError(t, keepGiven(t.Context(), db, ""))
+	require.ElementsMatch(t, []string{"h/a", "h/c"}, names())
+	services, err := db.ExternalServices(t.Context())
+	require.NoError(t, err)
+	require.Len(t, services, 1)
+	require.ErrorContains(t, keepGiven(t.Context(), db, "ftp://h/a"), `DEMO_REPOS: configuration: repos[0]: ftp://h/a: scheme "ftp"`)
+}
