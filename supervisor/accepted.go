@@ -16,9 +16,7 @@ func (s *Supervisor) acceptedFile() string {
 
 // keepAccepted writes what a later life of the supervisor falls back to.
 func (s *Supervisor) keepAccepted(r *roster.Roster) error {
-	plain := *r
-	plain.Secrets = nil
-	b, err := json.Marshal(plain)
+	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("keep the accepted plan: %w", err)
 	}
@@ -41,6 +39,9 @@ func (s *Supervisor) accepted() (*roster.Roster, error) {
 	r := &roster.Roster{}
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("read the last accepted plan: %w", err)
+	}
+	if err := r.ReadSecrets(s.opts.Roster); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -55,6 +55,9 @@ func asAPIError(err error) error {
 
 // serveAdmin answers on the admin socket.
 func (s *Supervisor) serveAdmin(ctx context.Context) error {
-	<-ctx.Done()
-	return filepath.ErrBadPattern
+	l, err := api.Listen(filepath.Join(s.opts.Roster.RunDir, "admin.sock"))
+	if err != nil {
+		return err
+	}
+	return api.Serve(ctx, l, s, nil)
 }

@@ -66,6 +66,12 @@ func (s *Supervisor) plan() services.Plan {
 	return s.roster.Plan
 }
 
+func (s *Supervisor) rosterNow() *roster.Roster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roster
+}
+
 // Supervise is stage 1's main: it runs until it is told to stop, and returns the exit code. Stage 0 must have started it.
 func Supervise(o Options) int {
 	s := &Supervisor{opts: o, log: slog.New(newConsole(o.Log, o.LogJSON)), stop: make(chan time.Duration, 1), since: time.Now()}
@@ -123,6 +129,9 @@ func (s *Supervisor) load() error {
 	}
 	for _, w := range r.Warnings {
 		s.log.Warn(w)
+	}
+	if r.Announced != "" {
+		s.log.Info(r.Announced)
 	}
 	return s.keepAccepted(r)
 }
@@ -234,6 +243,11 @@ func (s *Supervisor) begin(inv inventory) error {
 		before = s.host.inheritance()
 	}
 	s.host.clearLeftovers(before)
+	if inv.hello.Run == 1 { // later, our own services hold them
+		if err := s.rosterNow().CheckPorts(func(int) bool { return false }); err != nil {
+			return err
+		}
+	}
 	if files := inv.stored["door-control"]; len(files) == 1 {
 		s.host.door.adopt(files[0])
 	}
