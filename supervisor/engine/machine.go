@@ -1,10 +1,6 @@
 package engine
 
 import (
-	"errors"
-	"fmt"
-	"sort"
-	"strings"
 	"time"
 
 	"github.com/sourcegraph/appliance/services"
@@ -16,36 +12,6 @@ const KillWait = 10 * time.Second
 
 // hungGrace bounds the grace of a service that no longer answers: it gets a chance to end well, but not its whole one.
 const hungGrace = 2 * time.Second
-
-// View is what a machine shows: the status of an instance, and its run record.
-type View struct {
-	Name        string
-	State       api.State
-	Since       time.Time
-	Reason      string
-	WaitingFor  []string
-	Wanted      bool
-	StoppedBy   string
-	PID         int
-	Run         uint64
-	Restarts    int
-	LastExit    *api.Exit
-	Streaks     map[string]int // consecutive short runs by budget
-	Until       time.Time      // Backoff: when it starts again
-	Killed      bool           // the present or last stop had to kill
-	Held        bool
-	Alive       bool
-	ReadySince  time.Time // of this run; zero if it was not ready
-	Completed   bool
-	CausedBy    string // the neighbour this follows from
-	Evidence    map[string]string
-	Event       Kind   // what led here
-	Actor       string // who wanted it
-	Transition  bool   // the state changed
-	Previous    api.State
-	InstanceSum string // hash of the instance it runs with
-	Settled     bool   // no further step follows from the same event: worth keeping
-}
 
 // Machine is the state of one instance. Its owner calls Handle for one event after the other.
 type Machine struct {
@@ -150,18 +116,6 @@ func (m *Machine) Begin(now time.Time, before *View) []Action {
 		acts = append(acts, m.arm(max(0, m.until.Sub(now))))
 	}
 	return m.follow(now, acts)
-}
-
-func (m *Machine) restore(v View) {
-	m.state, m.since, m.reason, m.wanted, m.stoppedBy = v.State, v.Since, v.Reason, v.Wanted, v.StoppedBy
-	m.run, m.pid, m.alive, m.restarts, m.completed = v.Run, v.PID, v.Alive, v.Restarts, v.Completed
-	m.readyAt, m.lastExit, m.until, m.killed = v.ReadySince, v.LastExit, v.Until, v.Killed
-	for k, n := range v.Streaks {
-		m.streaks[k] = n
-	}
-	if m.state == api.Stopping {
-		m.stopCause = api.CauseStopped
-	}
 }
 
 // Handle takes one event and returns what follows from it. The error is a [Refused]: nothing was changed.
@@ -461,172 +415,3 @@ func (m *Machine) arm(d time.Duration) Action {
 }
 
 func (m *Machine) disarm() { m.timer++ }
-
-// note keeps what a person will ask about.
-func (m *Machine) note(ev Event, kind Kind) {
-	m.last, m.actor, m.evidence, m.causedBy = kind, ev.Actor, ev.Evidence, ""
-	switch {
-	case ev.Err != nil:
-		m.reason = ev.Err.Error()
-	case kind == NeedHeld:
-		m.causedBy = first(m.held())
-	case kind == StopWanted || kind == StopIdle:
-		m.reason = "stopped by " + ev.Actor
-	case kind == RestartWanted:
-		m.reason = "restarted by " + ev.Actor
-	case kind == StartTimeout:
-		m.reason = fmt.Sprintf("not ready %s after its start", m.inst.Start.Timeout)
-	case kind == Exited:
-		m.reason = describe(*m.exit)
-		if m.exit.Cause == api.CauseDependency {
-			m.causedBy = first(m.missing())
-		}
-	case kind == ProbePassed || kind == NeedsReady || kind == SpawnedReady || kind == BackoffElapsed || kind == StartWanted:
-		m.reason = ""
-	case kind == DeadCompleted:
-		m.reason = "completed"
-	case kind == GraceElapsed:
-		m.reason = "still there after its grace period: killed"
-	case kind == KillElapsed:
-		m.reason = fmt.Sprintf("still there %s after SIGKILL", KillWait)
-	}
-}
-
-func describe(e api.Exit) string {
-	switch {
-	case e.Cause == api.CauseOOM:
-		return "out of memory: killed by the kernel"
-	case e.Cause == api.CauseStopped:
-		return "stopped"
-	case e.Signal != "":
-		return "ended by signal " + e.Signal
-	}
-	return fmt.Sprintf("exited with status %d", e.Code)
-}
-
-func (m *Machine) gateOpen() bool {
-	return m.wanted && !m.anyNeedHeld() && len(m.waitingFor()) == 0
-}
-
-// needsReady is false as long as a need has not been heard of.
-func (m *Machine) needsReady() bool { return len(m.missing()) == 0 }
-
-func (m *Machine) missing() (names []string) {
-	for name, s := range m.needs {
-		if !s.Ready {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names
-}
-
-func (m *Machine) held() (names []string) {
-	for name, s := range m.needs {
-		if s.Held {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names
-}
-
-func (m *Machine) anyNeedHeld() bool {
-	for _, s := range m.needs {
-		if s.Held {
-			return true
-		}
-	}
-	return false
-}
-
-// waitingFor is what stands before the next step: needs that are not ready and wanted neighbours that are still on their way up,
-// or, for a stop, dependents that live.
-func (m *Machine) waitingFor() []string {
-	var names []string
-	switch m.state {
-	case api.Waiting:
-		names = m.missing()
-		for name, s := range m.wants {
-			_, both := m.needs[name]
-			if !both && (m.unheard[name] || s.State == api.Waiting || s.State == api.Starting) && !s.Held {
-				names = append(names, name)
-			}
-		}
-	case api.Stopping:
-		if !m.ordered || m.signalled {
-			return nil
-		}
-		for name, s := range m.dependents {
-			if m.unheard[name] || !s.Held || s.Alive {
-				names = append(names, name)
-			}
-		}
-	}
-	sort.Strings(names)
-	return names
-}
-
-func (m *Machine) dependentsGone() bool {
-	for name, s := range m.dependents {
-		if m.unheard[name] || !s.Held || s.Alive {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *Machine) isHeld() bool {
-	return !m.wanted || m.anyNeedHeld() || (m.state == api.Stopping && m.ordered)
-}
-
-// up says that a run is on its way or there, and not on its way out.
-func (m *Machine) up() bool {
-	return m.state == api.Starting || m.state == api.Ready || m.state == api.Degraded
-}
-
-func (m *Machine) isReady() bool { return m.state == api.Ready }
-
-// Snapshot is what the neighbours are told.
-func (m *Machine) Snapshot() Snapshot {
-	return Snapshot{
-		Name: m.inst.Name(), State: m.state, Ready: m.isReady(), Held: m.isHeld(), Alive: m.alive,
-		Over: m.state == api.Stopped || m.state == api.Failed,
-	}
-}
-
-func (m *Machine) publish() Action { return Action{Do: DoPublish, Run: m.run, View: m.View()} }
-
-// View is what the machine shows now.
-func (m *Machine) View() View {
-	v := View{
-		Name: m.inst.Name(), State: m.state, Since: m.since, Reason: m.reason, WaitingFor: m.waitingFor(), Wanted: m.wanted,
-		StoppedBy: m.stoppedBy, PID: m.pid, Run: m.run, Restarts: m.restarts, LastExit: m.lastExit, Streaks: map[string]int{},
-		Until: m.until, Killed: m.killed, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
-		CausedBy: m.causedBy, Evidence: m.evidence, Event: m.last, Actor: m.actor, Transition: m.moved, Previous: m.previous,
-		InstanceSum: m.inst.Hash,
-	}
-	for k, n := range m.streaks {
-		v.Streaks[k] = n
-	}
-	if m.state == api.Waiting && len(v.WaitingFor) > 0 {
-		v.Reason = strings.TrimSuffix("for "+strings.Join(v.WaitingFor, ", ")+"; "+m.reason, "; ")
-		if v.CausedBy == "" {
-			v.CausedBy = v.WaitingFor[0]
-		}
-	}
-	return v
-}
-
-func first(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return names[0]
-}
-
-// IsRefused tells a [Refused] from other errors.
-func IsRefused(err error) bool {
-	var r *Refused
-	return errors.As(err, &r)
-}

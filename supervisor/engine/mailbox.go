@@ -5,10 +5,9 @@ import "sync"
 // mailbox is an unbounded queue: machines that send to each other must never wait for each other. What bounds it is that
 // every event is a consequence of an order, a process or a timer.
 type mailbox struct {
-	mu     sync.Mutex
-	queue  []Event
-	closed bool
-	ring   chan struct{} // capacity 1
+	mu    sync.Mutex
+	queue []Event
+	ring  chan struct{} // capacity 1
 }
 
 func newMailbox() *mailbox { return &mailbox{ring: make(chan struct{}, 1)} }

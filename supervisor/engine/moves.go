@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -139,4 +140,10 @@ func next(in api.State, ev Kind) (move, error) {
 		return move{to: in}, &Refused{in, ev}
 	}
 	return m, nil
+}
+
+// IsRefused tells a [Refused] from other errors.
+func IsRefused(err error) bool {
+	var r *Refused
+	return errors.As(err, &r)
 }
