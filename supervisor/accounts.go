@@ -42,6 +42,15 @@ func (h *Host) account(inst services.Instance) (account, error) {
 	return account{name: name, uid: id.SpecUID(), gid: id.GID, named: id.Account != ""}, nil
 }
 
+// uidOf is whom the instance runs as, by number.
+func (h *Host) uidOf(inst services.Instance) int {
+	acc, err := h.account(inst)
+	if err != nil || acc.uid == process.NoChange {
+		return os.Geteuid()
+	}
+	return acc.uid
+}
+
 // takeOver makes an existing directory of a service the account's: root changes it, resumably; anybody else refuses one of another owner.
 func (h *Host) takeOver(l *life, dir string, acc account) error {
 	uid, gid := acc.uid, acc.gid

@@ -71,7 +71,15 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 		return func() { h.endedMeanwhile(u, l, err) }
 	}
 	l.proc = p
+	if in.view.State != api.Starting {
+		l.signalReady()
+	}
 	h.watchLog(u, l)
+	if probe := u.inst.Ready; probe != nil && probe.Notify {
+		if err := h.listenNotify(u, l, r.UID); err != nil {
+			h.log.Warn("listen for the notifications of an adopted service", "service", u.name, "err", err)
+		}
+	}
 	h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, PID: p.PID(), StartTime: p.StartTime(), Cgroup: l.cgroups()})
 	h.events(api.Event{Service: u.name, Run: r.Run, Kind: "adopted", To: in.view.State, Message: fmt.Sprintf("process %d taken over by a new supervisor", p.PID())})
 	return func() {

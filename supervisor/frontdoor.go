@@ -134,11 +134,14 @@ func (d *frontDoor) pid() int {
 	return v.PID
 }
 
-// listen opens the listener, or takes the one that stage 0 holds.
+// listen opens the listener, or takes the one that stage 0 holds. With the address in use already, only how it is served changes.
 func (d *frontDoor) listen(address string, tls bool, stored map[string][]*os.File) error {
 	name := "listen/" + address
+	if d.reuse(name, tls) {
+		return nil
+	}
 	if files := stored[name]; len(files) == 1 {
-		d.setListener(files[0], tls)
+		d.setListener(name, files[0], tls)
 		return nil
 	}
 	l, err := net.Listen("tcp", address)
@@ -151,15 +154,30 @@ func (d *frontDoor) listen(address string, tls bool, stored map[string][]*os.Fil
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
 	d.tell(stage0.Message{Type: stage0.Store, Name: name, Files: []*os.File{f}})
-	d.setListener(f, tls)
+	d.setListener(name, f, tls)
 	return nil
 }
 
-func (d *frontDoor) setListener(f *os.File, tls bool) {
+func (d *frontDoor) setListener(name string, f *os.File, tls bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.listeners = []door.Listener{{Name: "main", File: f, TLS: tls}}
+	for _, old := range d.listeners {
+		old.File.Close()
+	}
+	d.listeners = []door.Listener{{Name: name, File: f, TLS: tls}}
 	d.refreshLocked()
+}
+
+// reuse is true when the listener is the present one.
+func (d *frontDoor) reuse(name string, tls bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.listeners) != 1 || d.listeners[0].Name != name {
+		return false
+	}
+	d.listeners[0].TLS = tls
+	d.refreshLocked()
+	return true
 }
 
 // doorState is what the door must do and show now.

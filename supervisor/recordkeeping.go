@@ -39,7 +39,7 @@ func (h *Host) keepInMemory(r record.Record) error {
 func (h *Host) recordOf(u *unit, l *life) record.Record {
 	v := u.view
 	r := record.Record{
-		Name: u.name, Service: u.inst.Service, Run: v.Run, PID: v.PID, BootID: h.bootID, UID: process.NoChange, Addresses: u.inst.Addresses,
+		Name: u.name, Service: u.inst.Service, Run: v.Run, PID: v.PID, BootID: h.bootID, UID: h.uidOf(u.inst), Addresses: u.inst.Addresses,
 		State: string(v.State), Since: v.Since, Reason: v.Reason, ReadySince: v.ReadySince, Restarts: v.Restarts, Failures: v.Streaks, Hash: v.InstanceSum,
 		PlanHash: h.planHash(),
 	}

@@ -2,12 +2,14 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/roster"
+	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
 
 // Reload reads the configuration again and applies the difference: first it stops what vanished, then it restarts what runs differently,
@@ -27,9 +29,13 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.withdraw(ctx, d.gone); err != nil {
 		return change, err
 	}
+	before := s.site()
 	s.mu.Lock()
 	s.roster = next
 	s.mu.Unlock()
+	if err := s.relisten(before); err != nil {
+		change.Warnings = append(change.Warnings, err.Error())
+	}
 	if err := s.keepAccepted(next); err != nil {
 		return change, err
 	}
@@ -44,6 +50,21 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	}
 	s.host.door.show(s.doorState())
 	return change, nil
+}
+
+// relisten opens the front door where the new configuration wants it, and closes the old one. An address that cannot be had leaves the old in place.
+func (s *Supervisor) relisten(before roster.Site) error {
+	now := s.site()
+	if now.Listen == before.Listen && now.TLS == before.TLS {
+		return nil
+	}
+	if err := s.host.door.listen(now.Listen, now.TLS.Cert != "", nil); err != nil {
+		return fmt.Errorf("still listening on %s: %w", before.Listen, listenError(now.Listen, err))
+	}
+	if now.Listen != before.Listen {
+		s.host.tell(stage0.Message{Type: stage0.Drop, Name: "listen/" + before.Listen})
+	}
+	return nil
 }
 
 // turn is what a changed instance is told: one that is disabled now stops, another runs again with what changed.

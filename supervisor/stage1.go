@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/oklog/run"
@@ -74,7 +76,10 @@ func (s *Supervisor) rosterNow() *roster.Roster {
 
 // Supervise is stage 1's main: it runs until it is told to stop, and returns the exit code. Stage 0 must have started it.
 func Supervise(o Options) int {
-	s := &Supervisor{opts: o, log: slog.New(newConsole(o.Log, o.LogJSON)), stop: make(chan time.Duration, 1), since: time.Now()}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a reader of ours that is gone is no reason to die
+	out := newPatientWriter(o.Log)
+	defer out.finish(time.Second)
+	s := &Supervisor{opts: o, log: slog.New(newConsole(out, o.LogJSON)), stop: make(chan time.Duration, 1), since: time.Now()}
 	if err := s.supervise(); err != nil {
 		s.log.Error("supervisor", "err", err)
 		return 1
