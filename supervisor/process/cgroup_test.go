@@ -106,16 +106,23 @@ func testBornInV2(t *testing.T, late bool) {
 	require.NoError(t, unix.Rmdir(dir))
 }
 
-func TestChildIsBornInItsV1Cgroups(t *testing.T) {
+// E3: controllers of v1 and the tree of v2 at the same time.
+func TestE3ChildIsBornInItsV1Cgroups(t *testing.T) {
 	pids, memory := cgroup1(t, "pids"), cgroup1(t, "memory")
 	s := newSpawner(t, homeTasks(t, "pids"), homeTasks(t, "memory"))
 	spec := role("sleep")
+	tree := cgroup2(t) // a hybrid machine: the cgroup2 tree beside the controllers
+	fd, err := unix.Open(tree, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	spec.CgroupFD = fd
 	spec.TaskFiles = []string{pids + "/tasks", memory + "/tasks"}
 	c := start(t, s, spec)
 	require.Equal(t, "sleeping", c.line(t))
 	groups := cgroupsOf(t, c.PID())
 	require.Contains(t, groups, ":pids:/"+filepath.Base(pids))
 	require.Contains(t, groups, ":memory:/"+filepath.Base(memory))
+	require.Contains(t, groups, "0::/"+filepath.Base(tree))
 	require.Empty(t, c.Warnings)
 	require.NoError(t, c.Signal(syscall.SIGKILL))
 	c.wait(t)

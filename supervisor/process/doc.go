@@ -4,7 +4,8 @@
 //	           │                 └────▶ Signal, SignalGroup (through the pidfd)
 //	           └▶ *ExecError: which step, which path, which errno, permanent or not
 //
-//	Scan ─▶ Table ─▶ Marked · Descendants · EnvMarked · Strays ─▶ Kill ─▶ dead, or *Unkillable with evidence
+//	Scanner ─▶ Table ─▶ Marked · Descendants · EnvMarked · Strays
+//	   └─▶ Kill ─▶ dead, or *Unkillable with evidence
 //
 // A child is born with everything that confines it: its own session and process group, no_new_privs, an empty bounding
 // set, its user, its groups (the mark of its run among them), its cgroups, its descriptor limit, default signals and an

@@ -150,7 +150,7 @@ func newSpawner(t *testing.T, home ...string) *Spawner {
 
 // role is the Spec of a child in one of the roles, as our own user.
 func role(words string, env ...string) Spec {
-	return Spec{Program: programOfTests, Argv: []string{"role"}, Env: append([]string{"TEST_ROLE=" + words}, env...), Dir: "/", UID: NoChange, CgroupFD: -1}
+	return Spec{Program: programOfTests, Argv: []string{"role"}, Env: append([]string{"TEST_ROLE=" + words, "GORACE=atexit_sleep_ms=0"}, env...), Dir: "/", UID: NoChange, CgroupFD: -1}
 }
 
 // child is a started process and its output.

@@ -25,11 +25,15 @@ func StartTime(pid int) (uint64, error) {
 	return s.startTime, nil
 }
 
+// kernelThread is PF_KTHREAD of linux/sched.h in the flags, field 9.
+const kernelThread = 0x00200000
+
 // statLine is the part of /proc/PID/stat that we use.
 type statLine struct {
 	name      string
 	state     byte
 	ppid      int
+	kernel    bool // a thread of the kernel
 	startTime uint64
 }
 
@@ -44,9 +48,10 @@ func parseStat(stat []byte) (statLine, error) {
 		return statLine{}, fmt.Errorf("too few fields in %q", stat)
 	}
 	ppid, err1 := strconv.Atoi(string(fields[1]))
-	started, err2 := strconv.ParseUint(string(fields[19]), 10, 64)
-	if err1 != nil || err2 != nil {
+	flags, err2 := strconv.ParseUint(string(fields[6]), 10, 64)
+	started, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
 		return statLine{}, fmt.Errorf("no numbers in %q", stat)
 	}
-	return statLine{name: string(stat[open+1 : end]), state: fields[0][0], ppid: ppid, startTime: started}, nil
+	return statLine{name: string(stat[open+1 : end]), state: fields[0][0], ppid: ppid, kernel: flags&kernelThread != 0, startTime: started}, nil
 }

@@ -96,7 +96,7 @@ func (s *Spawner) attempt(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if prof := (profile{caps: keep, nice: spec.Nice}); !prof.common() {
+	if prof := (profile{caps: keep, nice: spec.Nice}); !prof.common() && !s.isClosed() {
 		go s.forkOnce(prof, j)
 		<-j.done
 		return s.finish(j)
@@ -107,6 +107,15 @@ func (s *Spawner) attempt(spec Spec) (*Process, error) {
 		return s.finish(j)
 	case <-s.closed:
 		return nil, &ExecError{Step: StepFork, Program: spec.Program, Path: spec.Program, Err: os.ErrClosed}
+	}
+}
+
+func (s *Spawner) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -173,7 +173,7 @@ func TestE14InheritedState(t *testing.T) {
 	require.Equal(t, d.PID, d.SID)
 	require.Equal(t, d.PID, d.PGID)
 	require.Equal(t, DefaultUmask, d.Umask)
-	require.Equal(t, []string{"TEST_ROLE=describe"}, d.Env)
+	require.Equal(t, role("describe").Env, d.Env)
 	require.Contains(t, d.FDs, "0 /dev/null")
 	for _, fd := range d.FDs {
 		require.NotContains(t, fd, "/dev/zero")

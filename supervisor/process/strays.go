@@ -75,10 +75,10 @@ const (
 
 // Kill kills all that find selects and proves it gone: it returns nil when two scans in a row found nothing. What forks meanwhile is found by
 // the next scan. Zombies count as gone: their parent reaps them. When ctx ends first the error is an *Unkillable.
-func Kill(ctx context.Context, find func(*Table) []Proc) error {
+func (s *Scanner) Kill(ctx context.Context, find func(*Table) []Proc) error {
 	begun := time.Now()
 	for empty, pause := 0, firstPause; ; pause = min(2*pause, maxPause) {
-		table, err := Scan()
+		table, err := s.Scan()
 		if err != nil {
 			return fmt.Errorf("prove processes dead: %w", err)
 		}

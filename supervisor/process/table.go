@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,7 +53,7 @@ type Table struct {
 	children map[int][]int // indexes into procs, by parent
 }
 
-// Scan reads /proc once, about 25 µs a process.
+// Scan reads /proc once, about 35 µs a process.
 func Scan() (*Table, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -159,29 +158,8 @@ func FindMarked(gid int) ([]Proc, error) {
 	return t.Marked(gid), nil
 }
 
-// readProc reads status for the groups and stat for the start time. The start time comes last: a number that changed hands in
-// between then has a later one than any signal would accept.
+// readProc reads stat, and status for the user and the groups unless it is a thread of the kernel, which has none.
 func readProc(pid int, buf *[]byte) (Proc, error) {
-	status, err := readInto(procFile(pid, "status"), buf)
-	if err != nil {
-		return Proc{}, err
-	}
-	p := Proc{PID: pid, UID: -1}
-	for line := range bytes.Lines(status) {
-		key, value, _ := bytes.Cut(line, []byte(":"))
-		switch string(key) {
-		case "Uid":
-			if f := bytes.Fields(value); len(f) > 0 {
-				p.UID, _ = strconv.Atoi(string(f[0]))
-			}
-		case "Groups":
-			for _, f := range bytes.Fields(value) {
-				if gid, err := strconv.Atoi(string(f)); err == nil {
-					p.Groups = append(p.Groups, gid)
-				}
-			}
-		}
-	}
 	line, err := readInto(procFile(pid, "stat"), buf)
 	if err != nil {
 		return Proc{}, err
@@ -190,8 +168,37 @@ func readProc(pid int, buf *[]byte) (Proc, error) {
 	if err != nil {
 		return Proc{}, err
 	}
-	p.PPID, p.Name, p.State, p.StartTime = st.ppid, strings.Clone(st.name), st.state, st.startTime
+	p := Proc{PID: pid, PPID: st.ppid, Name: st.name, State: st.state, StartTime: st.startTime}
+	if st.kernel {
+		return p, nil
+	}
+	status, err := readInto(procFile(pid, "status"), buf)
+	if err != nil {
+		return Proc{}, err
+	}
+	p.UID, p.Groups = ids(status)
 	return p, nil
+}
+
+// ids are the real user and the supplementary groups in /proc/PID/status.
+func ids(status []byte) (uid int, groups []int) {
+	for line := range bytes.Lines(status) {
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		switch string(key) {
+		case "Uid":
+			if f := bytes.Fields(value); len(f) > 0 {
+				uid, _ = strconv.Atoi(string(f[0]))
+			}
+		case "Groups":
+			for _, f := range bytes.Fields(value) {
+				if gid, err := strconv.Atoi(string(f)); err == nil {
+					groups = append(groups, gid)
+				}
+			}
+			return uid, groups // it comes after Uid, and the rest is long
+		}
+	}
+	return uid, nil
 }
 
 // readInto reads a whole file of /proc into buf, which grows as needed.

@@ -5,9 +5,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -50,7 +52,7 @@ func TestE1EscapeeIsFoundByItsMark(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, Kill(ctx, func(table *Table) []Proc { return table.Marked(mark) }))
+	require.NoError(t, new(Scanner).Kill(ctx, func(table *Table) []Proc { return table.Marked(mark) }))
 	require.Empty(t, living(must(FindMarked(mark))))
 	require.Empty(t, scan(t).Strays(Known{}, marks))
 }
@@ -82,7 +84,7 @@ func TestE64ForkBombDies(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, Kill(ctx, func(table *Table) []Proc { return table.Marked(mark) }))
+	require.NoError(t, new(Scanner).Kill(ctx, func(table *Table) []Proc { return table.Marked(mark) }))
 	require.Empty(t, living(must(FindMarked(mark))))
 }
 
@@ -90,30 +92,59 @@ func TestE64ForkBombDies(t *testing.T) {
 // system stays in the kernel until the thaw.
 func TestE7UnkillableProcessIsNamed(t *testing.T) {
 	mount := frozenFileSystem(t)
+	defer mount.thaw(t) // before the child's end is waited for, whatever fails here
 	s := newSpawner(t)
 	c := start(t, s, role("write "+mount.dir+"/file"))
 	require.Equal(t, "writing", c.line(t))
-	require.Eventually(t, func() bool { return must(StatOf(c.PID())).Uninterruptible() }, patience, tick)
+	require.Eventually(t, func() bool { // it is there for good, not on its way through a short wait
+		st, err := StatOf(c.PID())
+		return err == nil && st.Uninterruptible() && strings.Contains(st.Wchan, "percpu")
+	}, patience, tick)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // no time at all: it must still look once
 	find := func(table *Table) []Proc {
 		return table.where(func(p *Proc) bool { return p.PID == c.PID() })
 	}
-	err := Kill(ctx, find)
+	err := new(Scanner).Kill(ctx, find)
 	var e *Unkillable
 	require.ErrorAs(t, err, &e)
 	require.Len(t, e.Left, 1)
 	require.Equal(t, byte('D'), e.Left[0].State)
-	require.NotEmpty(t, e.Left[0].Wchan)
-	require.ErrorContains(t, err, "pid "+strconv.Itoa(c.PID())+" role state D in ")
+	require.Contains(t, e.Left[0].Wchan, "percpu")
+	require.ErrorContains(t, err, "pid "+strconv.Itoa(c.PID())+" role state D in "+e.Left[0].Wchan)
 	require.Contains(t, e.Hint(), "dmesg")
 
 	mount.thaw(t)
 	ctx, cancel = context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	require.NoError(t, Kill(ctx, find))
+	require.NoError(t, new(Scanner).Kill(ctx, find))
 	require.Equal(t, syscall.SIGKILL, c.wait(t).Signal)
+}
+
+// Many who look at the same time share the look, and none gets one that began before it asked.
+func TestScansAreShared(t *testing.T) {
+	s, sp := new(Scanner), newSpawner(t)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			p, err := sp.Start(role("sleep"))
+			if !assert.NoError(t, err) {
+				return
+			}
+			table, err := s.Scan()
+			assert.NoError(t, err)
+			assert.Contains(t, pids(table.All()), p.PID(), "born before the call, so it is there")
+			assert.NoError(t, p.Signal(syscall.SIGKILL))
+			_, err = p.Wait()
+			assert.NoError(t, err)
+			assert.NoError(t, p.Reap())
+		})
+	}
+	wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Nil(t, s.waiting)
 }
 
 // E11: a signal to a scanned process does not reach a later owner of its number.
@@ -207,7 +238,7 @@ func TestParseStat(t *testing.T) {
 	tail := " S 7 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4711 1 1"
 	st, err := parseStat([]byte("42 (a) b (c))" + tail))
 	require.NoError(t, err)
-	require.Equal(t, statLine{"a) b (c)", 'S', 7, 4711}, st)
+	require.Equal(t, statLine{name: "a) b (c)", state: 'S', ppid: 7, startTime: 4711}, st)
 	for _, bad := range []string{"", "42", "42 (x", "42 (x) S 1", "42 (x)" + strings.Replace(tail, "4711", "x", 1)} {
 		_, err := parseStat([]byte(bad))
 		require.Error(t, err, bad)
