@@ -39,7 +39,21 @@ func (h *Host) account(inst services.Instance) (account, error) {
 	if name == "" {
 		name = fmt.Sprintf("uid %d", id.UID)
 	}
-	return account{name: name, uid: id.SpecUID(), gid: id.GID, named: id.Account != ""}, nil
+	return account{name: name, uid: id.SpecUID(), gid: id.GID, named: id.Account != "" || !h.separate && h.named}, nil
+}
+
+// reserve finds the users of all instances at once, and gives the nameless ones a name.
+func (h *Host) reserve(insts []services.Instance) error {
+	accounts := map[string]string{}
+	for _, inst := range insts {
+		if inst.User != "root" {
+			accounts[inst.Service] = inst.User
+		}
+	}
+	if err := h.users.Reserve(accounts); err != nil {
+		return err
+	}
+	return h.names.write(insts, h.account)
 }
 
 // uidOf is whom the instance runs as, by number.

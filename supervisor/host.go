@@ -39,6 +39,8 @@ type Host struct {
 	bootID   string
 	users    *users.Book
 	separate bool           // services have users of their own
+	named    bool           // our own user has a name
+	names    nssNames       // for users that have none
 	marks    *process.Marks // nil: an empty cgroup proves death, or we are not root
 	secrets  func() map[string]string
 	events   func(api.Event)

@@ -25,11 +25,7 @@ func (h *Host) prepare(u *unit, l *life, inst *services.Instance, acc account) e
 	if err := h.makeDirs(l, *inst, acc); err != nil {
 		return &configError{err, !errors.Is(err, unix.ENOSPC)}
 	}
-	env, err := h.nameless(*inst, acc)
-	if err != nil {
-		return &configError{err, false}
-	}
-	inst.Env = append(inst.Env, env...)
+	inst.Env = append(inst.Env, h.names.env(acc)...)
 	for _, p := range inst.Prepare {
 		if err := h.once(u, l, *inst, acc, p); err != nil {
 			return &configError{fmt.Errorf("prepare %s of %s: %w", p.Creates, u.name, err), false}

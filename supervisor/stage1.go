@@ -208,7 +208,7 @@ func (s *Supervisor) openHost(inv inventory) error {
 	}
 	s.grade = grade(tree, mode, why)
 	h := &Host{
-		conn: s.conn, tree: tree, spawner: spawner, records: records, pumps: pumps, log: s.log, runDir: o.RunDir, bootID: bootID, users: book, marks: marks, separate: mode == users.Root,
+		conn: s.conn, tree: tree, spawner: spawner, records: records, pumps: pumps, log: s.log, runDir: o.RunDir, bootID: bootID, users: book, marks: marks, separate: mode == users.Root, named: weAreNamed(), names: newNames(o.RunDir),
 		secrets: s.secrets, events: s.event, exits: newExits(), stored: inv.stored, units: map[string]*unit{},
 		planHash: func() string { return s.plan().Hash },
 		logs: logs.Options{
@@ -266,6 +266,9 @@ func (s *Supervisor) doorInstance() services.Instance {
 
 // add opens the instances and gives them to the engine, those that an earlier supervisor left where it left them.
 func (s *Supervisor) add(insts []services.Instance, before map[string]inherited) error {
+	if err := s.host.reserve(append([]services.Instance{s.doorInstance()}, s.plan().Instances...)); err != nil {
+		return err
+	}
 	views := map[string]engine.View{}
 	var after []func()
 	for _, inst := range insts {

@@ -7,10 +7,13 @@ import (
 	"hash/fnv"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -96,21 +99,48 @@ func (b *Book) Of(service, account string) (Identity, error) {
 	if b.mode == OneUser {
 		return Identity{UID: os.Geteuid(), GID: os.Getegid()}, nil
 	}
+	if err := b.Reserve(map[string]string{service: account}); err != nil {
+		return Identity{}, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if i, ok := b.known[service]; ok {
-		return i, nil
+	return b.known[service], nil
+}
+
+// Reserve is Of for many services, by account, with one write to disk.
+func (b *Book) Reserve(accounts map[string]string) error {
+	if b.mode == OneUser {
+		return nil
 	}
-	i, err := b.choose(account)
-	if err != nil {
-		return Identity{}, fmt.Errorf("choose a user for %s: %w", service, err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var fresh []string
+	for _, service := range slices.Sorted(maps.Keys(accounts)) {
+		if _, ok := b.known[service]; ok {
+			continue
+		}
+		i, err := b.choose(accounts[service])
+		if err != nil {
+			b.forget(fresh)
+			return fmt.Errorf("choose a user for %s: %w", service, err)
+		}
+		b.known[service] = i
+		fresh = append(fresh, service)
 	}
-	b.known[service] = i
+	if len(fresh) == 0 {
+		return nil
+	}
 	if err := b.save(); err != nil {
-		delete(b.known, service)
-		return Identity{}, fmt.Errorf("remember the user of %s: %w", service, err)
+		b.forget(fresh)
+		return fmt.Errorf("remember the users of %s: %w", strings.Join(fresh, ", "), err)
 	}
-	return i, nil
+	return nil
+}
+
+func (b *Book) forget(services []string) {
+	for _, service := range services {
+		delete(b.known, service)
+	}
 }
 
 func (b *Book) choose(account string) (Identity, error) {

@@ -152,7 +152,7 @@ func TestDamagedBookIsRefused(t *testing.T) {
 func TestUserThatCannotBeRememberedIsNotUsed(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "none", "users"), "a")
 	_, err := b.Of("gitserver", "")
-	require.ErrorContains(t, err, "remember the user of gitserver")
+	require.ErrorContains(t, err, "remember the users of gitserver")
 	require.Empty(t, b.known)
 }
 
