@@ -37,6 +37,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		d.stats.inFlight.Add(-1)
 		d.stats.observe(v.modeIndex, rec.status, time.Since(begun))
+		if v.SetupToken != "" && makesAdmin(r) && rec.wrote && rec.status/100 == 2 { // none of our own answers to it is 2xx
+			d.stats.setupDone.Store(true)
+		}
 	}()
 	h.serve(rec, r, v)
 }

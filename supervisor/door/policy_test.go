@@ -234,6 +234,37 @@ func TestSetupNeedsToken(t *testing.T) {
 	require.Empty(t, resp.Cookies())
 }
 
+func TestSetupIsDoneOnceTheBackendMadeTheAdministrator(t *testing.T) {
+	code := make(chan int, 1)
+	b := backendAt(t, "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if status := <-code; status != 0 {
+			w.WriteHeader(status)
+		}
+	}))
+	s := proxyTo(b.Addr)
+	h := newHouse(t, s)
+	post := func(path string, status int, header ...string) {
+		t.Helper()
+		code <- status
+		resp, _ := h.do("POST", path, strings.NewReader("{}"), header...)
+		require.Equal(t, max(status, 200), resp.StatusCode)
+	}
+	post("/-/site-init", 200)
+	require.False(t, h.stats().SetupDone, "no token was needed")
+	s.SetupToken = "one-time"
+	h.push(s)
+	with := []string{"X-Appliance-Setup", "one-time"}
+	resp, _ := h.do("POST", "/-/site-init", nil)
+	require.Equal(t, 403, resp.StatusCode)
+	post("/-/site-init", 400, with...)
+	post("/-/site-init", 503, with...)
+	post("/.api/graphql", 200, with...)
+	require.False(t, h.stats().SetupDone, "nobody was made")
+	post("/-/site-init", 0, with...)
+	h.eventually("an answer without a body counts as well", func(st Stats) bool { return st.SetupDone })
+}
+
 func TestRedirectToTLS(t *testing.T) {
 	b := backendAt(t, "", http.HandlerFunc(hello))
 	s := proxyTo(b.Addr)

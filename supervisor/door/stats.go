@@ -29,6 +29,7 @@ type Stats struct {
 	TLSError    string                   `json:"tls_error"`    // why the certificate on disk is not the one in use; empty if it is
 	Listeners   map[string]string        `json:"listeners"`    // name -> address
 	Draining    bool                     `json:"draining"`
+	SetupDone   bool                     `json:"setup_done"` // a request that needed the setup token came with it and was answered 2xx: there is an administrator
 }
 
 // counters are Stats while they are counted.
@@ -43,6 +44,7 @@ type counters struct {
 	refused     atomic.Uint64
 	bytesIn     atomic.Int64
 	bytesOut    atomic.Int64
+	setupDone   atomic.Bool
 }
 
 func (c *counters) observe(mode, status int, took time.Duration) {
@@ -63,6 +65,7 @@ func (c *counters) read() Stats {
 		Since: c.since, Requests: map[Mode]map[int]uint64{}, LatencySum: time.Duration(c.nanoseconds.Load()).Seconds(),
 		InFlight: c.inFlight.Load(), HeldTotal: c.heldTotal.Load(), HeldRefused: c.heldRefused.Load(),
 		Refused: c.refused.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		SetupDone: c.setupDone.Load(),
 	}
 	for m := range c.requests {
 		codes := map[int]uint64{}
