@@ -96,10 +96,8 @@ func (m *Machine) note(ev Event, kind Kind) {
 		m.reason = ev.Err.Error()
 	case kind == NeedHeld:
 		m.causedBy = first(m.held())
-	case kind == StopWanted || kind == StopIdle:
-		m.reason = "stopped by " + ev.Actor
-	case kind == RestartWanted:
-		m.reason = "restarted by " + ev.Actor
+	case kind == StopWanted || kind == StopIdle || kind == RestartWanted:
+		m.reason = "" // the actor says it all
 	case kind == StartTimeout:
 		m.reason = fmt.Sprintf("not ready %s after its start", m.inst.Start.Timeout)
 	case kind == Exited:
@@ -123,7 +121,7 @@ func describe(e api.Exit) string {
 	case e.Cause == api.CauseOOM:
 		return "out of memory: killed by the kernel"
 	case e.Cause == api.CauseStopped:
-		return "stopped"
+		return ""
 	case e.Signal != "":
 		return "ended by signal " + e.Signal
 	}
