@@ -98,14 +98,18 @@ func (k *Pumps) relieveLocked() {
 	if b.raw > 0 {
 		k.consume(b.pump, b.raw) // they are in the hanging call's hands
 	}
-	ready := make([]*Pump, 0, len(k.pumps))
-	for _, p := range k.pumps {
-		ready = append(ready, p)
+	if b.pump != nil {
+		b.pump.rest.Store(-1) // look again
 	}
-	if !k.closed {
+	if k.inRound.Swap(false) && !k.closed {
+		ready := make([]*Pump, 0, len(k.pumps))
+		for _, p := range k.pumps {
+			ready = append(ready, p)
+		}
 		k.done.Go(func() { k.run(ready) })
 	}
 	k.turns <- t
+	k.kick()
 }
 
 // consume takes n bytes out of the pump's pipe, unread.

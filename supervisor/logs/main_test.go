@@ -74,7 +74,7 @@ func roleSpout() {
 
 // appendLine appends a line of 120 bytes, newline included, that carries its number.
 func appendLine(b []byte, i int) []byte {
-	const line = "0000000000 INFO gitserver: fetched repository github.com/sourcegraph/zoekt in 118 ms, 3 refs changed, 0 removed, queue\n"
+	const line = "0000000000 INFO gitserver: fetched repository github.com/sourcegraph/zoekt in 118 ms, 3 refs changed, 0 removed, queued"
 	b = append(b, line[:119]...)
 	b = append(b, '\n')
 	for at := len(b) - 111; i > 0; i, at = i/10, at-1 {

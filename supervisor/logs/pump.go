@@ -63,8 +63,9 @@ type Pump struct {
 	closed  bool
 	hungUp  bool // under Pumps.mu: no writer is left, the last line will not get longer
 
-	late  atomic.Bool // backlog is not empty
-	aging atomic.Bool // look at the age of the files
+	late  atomic.Bool  // backlog is not empty
+	rest  atomic.Int64 // bytes of an unfinished line that the last look has left in the pipe
+	aging atomic.Bool  // look at the age of the files
 
 	mu    sync.Mutex
 	stats Stats
@@ -138,6 +139,7 @@ func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
 	}
 	data, err := p.peek(t)
 	if len(data) == 0 {
+		p.rest.Store(0)
 		return 0, err
 	}
 	p.prefix.at(now, p.run())
@@ -155,6 +157,7 @@ func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
 		at += b.raw
 		total += b.raw
 	}
+	p.rest.Store(int64(len(data) - total))
 	return total, nil
 }
 

@@ -30,6 +30,7 @@ type Pumps struct {
 	turns   chan *turn // holds one; who has taken it owns the buffers and every pump's file
 	packer  *packer
 	stalled atomic.Bool // the disk does not answer; a turn has been given up to it
+	inRound atomic.Bool // the goroutine of run has the turn
 	done    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -183,9 +184,13 @@ func (k *Pumps) run(ready []*Pump) {
 	var events [64]unix.EpollEvent
 	wait := longestWait
 	nextAge := time.Now().Add(ageEvery)
+	look := shortestLook
 	for {
 		if len(ready) == 0 {
-			ready = k.collect(ready, events[:], k.timeout(nextAge))
+			ready = k.withGrown(k.collect(ready, events[:], k.timeout(nextAge, look)))
+			if look = min(2*look, longestLook); len(ready) > 0 {
+				look = shortestLook
+			}
 			if len(ready) > 0 && wait > 0 {
 				pause(wait)
 				ready = k.collect(ready, events[:], 0)
@@ -229,14 +234,32 @@ func nextWait(wait time.Duration, fullest float64) time.Duration {
 // ageEvery is how often the logs of silent services are looked at for their age.
 const ageEvery = time.Minute
 
+// A pipe that still holds an unfinished line is looked at now and then, less often while nothing comes: the kernel tells of new output
+// in the middle of a big write only if the pipe was empty, and its writer may be waiting for us.
+const (
+	shortestLook = time.Millisecond
+	longestLook  = time.Second
+)
+
+// withGrown adds the pumps whose unfinished line has grown.
+func (k *Pumps) withGrown(ready []*Pump) []*Pump {
+	for _, p := range k.all() {
+		if rest := p.rest.Load(); rest != 0 && int64(waiting(p.fd)) != rest && !slices.Contains(ready, p) {
+			ready = append(ready, p)
+		}
+	}
+	return ready
+}
+
 // timeout is how long there is nothing to do, in milliseconds.
-func (k *Pumps) timeout(nextAge time.Time) int {
+func (k *Pumps) timeout(nextAge time.Time, look time.Duration) int {
 	d := time.Until(nextAge)
-	if !k.stalled.Load() {
-		for _, p := range k.all() {
-			if p.late.Load() {
-				d = min(d, k.retryEvery)
-			}
+	for _, p := range k.all() {
+		if p.late.Load() && !k.stalled.Load() {
+			d = min(d, k.retryEvery)
+		}
+		if p.rest.Load() != 0 {
+			d = min(d, look)
 		}
 	}
 	return int(max(d.Milliseconds(), 0)) + 1
@@ -288,6 +311,7 @@ func pause(d time.Duration) {
 // ok is false if the turn was lost to a stalled disk.
 func (k *Pumps) round(ready []*Pump) (more []*Pump, fullest float64, ok bool) {
 	t := <-k.turns
+	k.inRound.Store(true)
 	more = ready[:0]
 	for _, p := range ready {
 		if p.closed {
@@ -302,6 +326,7 @@ func (k *Pumps) round(ready []*Pump) (more []*Pump, fullest float64, ok bool) {
 			more = append(more, p)
 		}
 	}
+	k.inRound.Store(false)
 	k.turns <- t
 	return more, fullest, true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/sourcegraph/appliance/supervisor/api"
 )
@@ -26,7 +27,6 @@ type Stdout struct {
 	size    int // bytes in queue
 	dropped uint64
 	total   uint64 // dropped since the start
-	busy    bool   // a chunk is being written
 	closed  bool
 }
 
@@ -34,6 +34,7 @@ type Stdout struct {
 type chunk struct {
 	service string
 	lines   []byte
+	dropped uint64 // lines before these
 }
 
 // NewStdout writes to w, as "service | line" or as one [api.LogLine] in JSON per line.
@@ -51,15 +52,23 @@ func (s *Stdout) Dropped() uint64 {
 	return s.total
 }
 
-// Close ends the writing after what is queued, unless the writer is blocked: then it returns at once and leaves it so.
+// closePatience is how long Close waits for a slow reader.
+const closePatience = time.Second
+
+// Close ends the writing after what is queued. A writer that takes longer than a second for that is left alone.
 func (s *Stdout) Close() {
 	s.mu.Lock()
 	s.closed = true
-	blocked := s.busy && s.size > stdoutQueue/2
 	s.mu.Unlock()
 	s.wake.Broadcast()
-	if !blocked {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
 		s.done.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closePatience):
 	}
 }
 
@@ -72,18 +81,19 @@ func (s *Stdout) offer(service string, lines []byte, n int) {
 		return
 	}
 	s.size += len(lines)
-	s.queue = append(s.queue, chunk{service, bytes.Clone(lines)})
+	s.queue = append(s.queue, chunk{service, bytes.Clone(lines), s.dropped})
+	s.dropped = 0
 	s.wake.Signal()
 }
 
 func (s *Stdout) run() {
 	for {
-		c, dropped, ok := s.next()
+		c, ok := s.next()
 		if !ok {
 			return
 		}
-		if dropped > 0 {
-			fmt.Fprintf(s.w, "%s", s.format("appliance", parsed{text: fmt.Appendf(nil, "%d lines not shown here: the reader of standard output is too slow", dropped)}))
+		if c.dropped > 0 {
+			fmt.Fprintf(s.w, "%s", s.format("appliance", parsed{text: fmt.Appendf(nil, "%d lines not shown here: the reader of standard output is too slow", c.dropped)}))
 		}
 		var out []byte
 		for line := range bytes.Lines(c.lines) {
@@ -94,27 +104,25 @@ func (s *Stdout) run() {
 		_, _ = s.w.Write(out) // nobody is there to tell
 		s.mu.Lock()
 		s.size -= len(c.lines)
-		s.busy = false
 		s.mu.Unlock()
 	}
 }
 
-func (s *Stdout) next() (c chunk, dropped uint64, ok bool) {
+func (s *Stdout) next() (c chunk, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) == 0 && s.dropped == 0 {
 		if s.closed {
-			return c, 0, false
+			return c, false
 		}
 		s.wake.Wait()
 	}
-	dropped, s.dropped = s.dropped, 0
-	if len(s.queue) > 0 {
-		c = s.queue[0]
-		s.queue = s.queue[1:]
+	if len(s.queue) == 0 {
+		c.dropped, s.dropped = s.dropped, 0
+		return c, true
 	}
-	s.busy = true
-	return c, dropped, true
+	c, s.queue = s.queue[0], s.queue[1:]
+	return c, true
 }
 
 func (s *Stdout) format(service string, l parsed) []byte {
