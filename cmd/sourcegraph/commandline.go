@@ -1,11 +1,19 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"syscall"
+
+	"context"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/sourcegraph/appliance/supervisor/api"
 )
 
 // ended is an answer whose exit code is the message.
@@ -21,11 +29,14 @@ func exitWith(code int) error {
 }
 
 // usageError is what a person typed wrong.
-type usageError struct{ text string }
+type usageError struct{ text, hint string }
 
 func (e usageError) Error() string { return e.text }
 
-func usage(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+// Hint names what was probably meant, or where it is explained.
+func (e usageError) Hint() string { return e.hint }
+
+func usage(format string, args ...any) error { return usageError{text: fmt.Sprintf(format, args...)} }
 
 // commonFlags stand anywhere on the line until "--".
 func commonFlags() []cli.Flag {
@@ -33,8 +44,8 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data", Usage: "the only directory to keep", EnvVars: []string{"APPLIANCE_DATA"}},
 		&cli.StringFlag{Name: "run-dir", Usage: "admin socket and run records", EnvVars: []string{"APPLIANCE_RUN_DIR"}},
 		&cli.StringFlag{Name: "config", Usage: "the site's one file", EnvVars: []string{"APPLIANCE_CONFIG"}},
-		&cli.BoolFlag{Name: "json", Usage: "one JSON document on stdout", EnvVars: []string{"APPLIANCE_JSON"}},
-		&cli.BoolFlag{Name: "no-color", Usage: "no colour, on a terminal either", EnvVars: []string{"APPLIANCE_NO_COLOR", "NO_COLOR"}},
+		&cli.BoolFlag{Name: "json", Usage: "one JSON document on stdout (logs, events: one a line)", EnvVars: []string{"APPLIANCE_JSON"}},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colour, on a terminal either; so does NO_COLOR", EnvVars: []string{"APPLIANCE_NO_COLOR"}},
 		&cli.BoolFlag{Name: "strict", Usage: "warnings count (exit 4)", EnvVars: []string{"APPLIANCE_STRICT"}},
 	}
 }
@@ -43,21 +54,68 @@ func saidPlaces(c *cli.Context) places {
 	return places{Data: c.String("data"), Run: c.String("run-dir"), Config: c.String("config")}
 }
 
-func newApp() *cli.App {
+// commands is every verb, in the order in which help shows them.
+func commands() []*cli.Command {
+	return []*cli.Command{
+		runCommand(),
+		statusCommand(), waitCommand(), whyCommand(), topCommand(), logsCommand(), eventsCommand(),
+		startCommand(), stopCommand(), restartCommand(), reloadCommand(), shutdownCommand(),
+		execCommand(), psqlCommand(),
+		servicesCommand(), configCommand(), versionCommand(), completionCommand(),
+	}
+}
+
+func newApp(out, progress io.Writer) *cli.App {
 	return &cli.App{
 		Name: "sourcegraph", Usage: "a whole code search on one machine, supervised", Version: version, HideVersion: true,
-		Flags:          commonFlags(),
-		Commands:       []*cli.Command{runCommand()},
+		Description: "A SERVICE is a name for all its instances (gitserver) or one (gitserver/1). Flags may stand anywhere on the line until \"--\".\n" +
+			"Exit codes: 0 success, 1 internal error, 2 wrong usage or configuration, 3 not as it should be, 4 warnings with --strict,\n" +
+			"5 inconclusive, 6 refused, 7 no appliance answers.",
+		Flags: commonFlags(), Commands: commands(), Writer: out, ErrWriter: progress, HideHelpCommand: true,
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
 }
 
 func commandLine(args []string) int {
-	return exitCode(newApp().Run(args))
+	return runLine(args, os.Stdout, os.Stderr)
 }
 
-// exitCode prints an error, with its remedy on a line of its own, and gives the code that fits.
-func exitCode(err error) int {
+// runLine runs one command line: results go to out, all else to progress.
+func runLine(args []string, out, progress io.Writer) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer cancel()
+	if len(args) > 1 && args[1] == completeWord {
+		return complete(ctx, args[2:], out)
+	}
+	app := newApp(out, progress)
+	ordered, err := arrange(app, args)
+	asJSON := err == nil && hasFlag(ordered, "--json")
+	if err == nil {
+		err = app.RunContext(ctx, ordered)
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return exitInterrupted
+	}
+	return exitCode(err, asJSON, out, progress)
+}
+
+// exitInterrupted is what a shell expects of a program that Ctrl-C ended.
+const exitInterrupted = 130
+
+func hasFlag(args []string, flag string) bool {
+	for _, a := range args {
+		if a == "--" {
+			return false
+		}
+		if a == flag {
+			return true
+		}
+	}
+	return os.Getenv("APPLIANCE_JSON") == "true" || os.Getenv("APPLIANCE_JSON") == "1"
+}
+
+// exitCode prints an error, with its remedy on a line of its own, and gives the code that fits. In JSON the same is the one document on stdout.
+func exitCode(err error, asJSON bool, out, progress io.Writer) int {
 	var end ended
 	if err == nil {
 		return exitOK
@@ -65,18 +123,17 @@ func exitCode(err error) int {
 	if errors.As(err, &end) {
 		return end.code
 	}
-	fmt.Fprintf(os.Stderr, "sourcegraph: %v\n", err)
-	var hint interface{ Hint() string }
-	if errors.As(err, &hint) && hint.Hint() != "" {
-		fmt.Fprintf(os.Stderr, "  %s\n", hint.Hint())
-	}
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
+	e := *api.AsError(err)
 	var u usageError
 	if errors.As(err, &u) {
-		return exitUsage
+		e.Code = exitUsage
 	}
-	return exitInternal
+	if asJSON {
+		_ = json.NewEncoder(out).Encode(e) // of plain strings; a closed stdout is no news to its owner
+	}
+	_, _ = fmt.Fprintf(progress, "sourcegraph: %s\n", e.Message)
+	if e.Remedy != "" {
+		_, _ = fmt.Fprintf(progress, "  %s\n", e.Remedy)
+	}
+	return e.Code
 }
