@@ -1,6 +1,6 @@
 # What a person or CI does with this repository. Every target installs what it needs from the distribution, and says so.
 SHELL      := /bin/bash
-GO          = $(shell packaging/toolchain)
+GO          = $(eval GO := $(or $(shell packaging/toolchain),$(error there is no Go; see above)))$(GO)
 VERSION    ?= 0.1.0
 DEMO       ?= 1.0.0
 RELEASE    := bin/demo/$(DEMO)
