@@ -120,15 +120,18 @@ func descriptors(spec Spec, null int) []uintptr {
 		}
 		return rawFD(f)
 	}
-	out := number(spec.Output)
-	fds := []uintptr{number(spec.Input), out, out}
+	in, out := number(spec.Input), number(spec.Output)
+	for _, fd := range []uintptr{in, out} {
+		_ = unix.SetNonblock(int(fd), false) // os.Pipe's ends do not block, and a child would share that: its writes fail when the pipe is full
+	}
+	fds := []uintptr{in, out, out}
 	for _, f := range spec.Files {
 		fds = append(fds, number(f))
 	}
 	return fds
 }
 
-// rawFD is f's number; unlike f.Fd() it leaves a non-blocking pipe of ours as it is.
+// rawFD is f's number; unlike f.Fd() it leaves a non-blocking socket of ours as it is.
 func rawFD(f *os.File) uintptr {
 	n := ^uintptr(0)
 	if rc, err := f.SyscallConn(); err == nil {

@@ -31,8 +31,8 @@ type Spec struct {
 	Nice        int    // -20..19, not relative to ours
 	Umask       int    // 0: DefaultUmask
 
-	Input  *os.File   // nil: /dev/null
-	Output *os.File   // stdout and stderr; nil: /dev/null
+	Input  *os.File   // nil: /dev/null; made blocking
+	Output *os.File   // stdout and stderr; nil: /dev/null; made blocking
 	Files  []*os.File // descriptors 3 and up
 
 	CgroupFD  int      // directory of a v2 cgroup that it is born in; -1: none
