@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"net/http"
 	"path/filepath"
 
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -59,5 +60,5 @@ func (s *Supervisor) serveAdmin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return api.Serve(ctx, l, s, nil)
+	return api.Serve(ctx, l, s, map[string]http.Handler{"/metrics": s.scrape})
 }

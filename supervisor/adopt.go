@@ -54,6 +54,7 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 	close(l.up)
 	u.life = l
 	u.view = in.view
+	u.tally.Resume(tallied(in.view))
 	u.runs.Store(r.Run)
 	if len(r.Cgroups) > 0 {
 		group, err := h.tree.AdoptAt(groupName(u.inst, r.Run), r.Cgroups)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -127,6 +128,17 @@ func (d *frontDoor) beat() {
 	if d.control != nil {
 		_ = d.control.Beat() // a door that is gone gets the whole state when it is back
 	}
+}
+
+// stats asks the door what it counted.
+func (d *frontDoor) stats(ctx context.Context) (door.Stats, error) {
+	d.mu.Lock()
+	control := d.control
+	d.mu.Unlock()
+	if control == nil {
+		return door.Stats{}, door.ErrGone
+	}
+	return control.Stats(ctx)
 }
 
 func (d *frontDoor) pid() int {

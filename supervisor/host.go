@@ -145,6 +145,7 @@ func (h *Host) Publish(v engine.View) {
 	u.view = v
 	l := u.life
 	u.mu.Unlock()
+	u.tally.Observe(tallied(v))
 	if v.Settled {
 		h.keepRecord(u, l)
 	}

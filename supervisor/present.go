@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sourcegraph/appliance/supervisor/api"
-	"github.com/sourcegraph/appliance/supervisor/door"
 	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
 
@@ -16,14 +15,10 @@ const presentPause = 5 * time.Millisecond
 
 // present shows the door, systemd and the terminal what changes.
 func (s *Supervisor) present(ctx context.Context) error {
-	var shown door.State
 	told := progress{}
 	for {
 		changed := s.engine.Changed()
-		if st := s.doorState(); !reflect.DeepEqual(st, shown) {
-			s.host.door.show(st)
-			shown = st
-		}
+		s.showDoor()
 		s.tellProgress(&told)
 		select {
 		case <-ctx.Done():
@@ -33,6 +28,16 @@ func (s *Supervisor) present(ctx context.Context) error {
 		if !pause(ctx, presentPause) {
 			return ctx.Err()
 		}
+	}
+}
+
+// showDoor tells the door what it must do and show now, unless it knows.
+func (s *Supervisor) showDoor() {
+	s.showing.Lock()
+	defer s.showing.Unlock()
+	if st := s.doorState(); !reflect.DeepEqual(st, s.shown) {
+		s.host.door.show(st)
+		s.shown = st
 	}
 }
 
@@ -104,7 +109,7 @@ func (s *Supervisor) setupToken() string {
 	if isLoopback(s.site().Listen) || s.plan().Product == "none" {
 		return ""
 	}
-	return s.setup
+	return s.setupSecret()
 }
 
 // notice is one sentence for the door's pages.

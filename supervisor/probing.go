@@ -50,6 +50,9 @@ func (h *Host) probe(u *unit, l *life) {
 		if l.ctx.Err() != nil {
 			return
 		}
+		if err != nil {
+			u.tally.Missed(q == live)
+		}
 		switch {
 		case !turned:
 		case q == live && err != nil:

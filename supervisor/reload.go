@@ -36,6 +36,9 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.relisten(before); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
+	if err := s.metrics.move(s.site().Metrics.Listen); err != nil {
+		change.Warnings = append(change.Warnings, err.Error())
+	}
 	if err := s.keepAccepted(next); err != nil {
 		return change, err
 	}
@@ -48,7 +51,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.add(d.added, nil); err != nil {
 		return change, err
 	}
-	s.host.door.show(s.doorState())
+	s.showDoor()
 	return change, nil
 }
 

@@ -51,8 +51,8 @@ func (s *Supervisor) secretValues() []string {
 	for _, v := range s.secrets() {
 		values = append(values, v)
 	}
-	if s.setup != "" {
-		values = append(values, s.setup)
+	if setup := s.setupSecret(); setup != "" {
+		values = append(values, setup)
 	}
 	return values
 }

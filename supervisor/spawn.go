@@ -197,6 +197,7 @@ func (h *Host) awaitExit(u *unit, l *life, p *process.Process) {
 		exit = h.exitFromStage0(u.name, l.run)
 	}
 	ev := engine.Event{Kind: engine.Exited, Run: l.run, Expected: l.expected.Load(), Exit: h.exitOf(l, exit)}
+	h.countOOMs(u, l)
 	if ev.Exit.Cause == api.CauseOOM {
 		ev.Evidence = h.oomEvidence(l)
 	}

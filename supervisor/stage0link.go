@@ -107,6 +107,7 @@ func (s *Supervisor) beat(ctx context.Context) error {
 			s.log.Debug("beat", "err", err) // listenStage0 sees the end of stage 0
 		}
 		s.host.door.beat()
+		s.endSetup(ctx)
 		every := beatEvery
 		if s.stopping.Load() {
 			every = beatStopping

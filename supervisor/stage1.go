@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,8 +20,10 @@ import (
 	"github.com/sourcegraph/appliance/limits/cgroup"
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
+	"github.com/sourcegraph/appliance/supervisor/door"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/logs"
+	"github.com/sourcegraph/appliance/supervisor/metrics"
 	"github.com/sourcegraph/appliance/supervisor/process"
 	"github.com/sourcegraph/appliance/supervisor/record"
 	"github.com/sourcegraph/appliance/supervisor/roster"
@@ -52,14 +55,19 @@ type Supervisor struct {
 	store    *store.Store
 	grade    api.Grade
 	since    time.Time
-	setup    string // token for the first administrator; empty once there is one
+	scrape   http.Handler // /metrics
+	metrics  *metricsPort
 	stopping atomic.Bool
 	code     atomic.Int64 // exit code to report, once stopped
 
 	mu     sync.Mutex
 	roster *roster.Roster
+	setup  string             // token for the first administrator; empty once there is one
 	stop   chan time.Duration // one order to stop, with its budget
 	opLock sync.Mutex         // one reload or shutdown at a time
+
+	showing sync.Mutex // the door's state is found and shown
+	shown   door.State
 }
 
 func (s *Supervisor) plan() services.Plan {
@@ -225,6 +233,8 @@ func (s *Supervisor) openHost(inv inventory) error {
 	s.engine = engine.New(h, jitter, func(name string, err error) { s.log.Debug("refused", "service", name, "err", err) })
 	h.engine = s.engine
 	s.host = h
+	s.scrape = metrics.Handler(&figures{s: s})
+	s.metrics = newMetricsPort(s.scrape, s.log)
 	return nil
 }
 
@@ -242,6 +252,12 @@ func (s *Supervisor) begin(inv inventory) error {
 	site := s.site()
 	if err := s.host.door.listen(site.Listen, site.TLS.Cert != "", inv.stored); err != nil {
 		return listenError(site.Listen, err)
+	}
+	if err := s.metrics.move(site.Metrics.Listen); err != nil {
+		if inv.hello.Run == 1 {
+			return err
+		}
+		s.log.Warn("metrics", append([]any{"err", err}, hintOf(err)...)...) // no reason to end what runs; it is tried again
 	}
 	before := map[string]inherited{}
 	if inv.hello.Run > 1 {
@@ -303,6 +319,7 @@ func (s *Supervisor) attend() error {
 	actor(s.beat)
 	actor(s.present)
 	actor(s.serveAdmin)
+	actor(s.metrics.run)
 	actor(s.untilStopped)
 	err := g.Run()
 	s.engine.Close()

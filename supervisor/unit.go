@@ -10,15 +10,17 @@ import (
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/logs"
+	"github.com/sourcegraph/appliance/supervisor/metrics"
 	"github.com/sourcegraph/appliance/supervisor/process"
 )
 
 // unit is what the host keeps of one instance across its runs.
 type unit struct {
-	name string
-	pump *logs.Pump
-	pipe *os.File // write end; the read end is the pump's and stage 0's
-	runs atomic.Uint64
+	name  string
+	pump  *logs.Pump
+	pipe  *os.File // write end; the read end is the pump's and stage 0's
+	runs  atomic.Uint64
+	tally metrics.Tally
 
 	mu   sync.Mutex
 	inst services.Instance
@@ -58,14 +60,15 @@ type life struct {
 	ready  chan struct{}     // closed by a log line or a notification
 	once   sync.Once
 
-	mu       sync.Mutex
-	group    *cgroup.Group
-	mark     int // supplementary gid of this run's processes; 0: none
-	proc     *process.Process
-	unwanted bool // told to stop before it had a process
-	probing  bool
-	expected atomic.Bool // said in its log that it wants to be restarted
-	ooms     uint64      // OOM kills of its group when it began
+	mu          sync.Mutex
+	group       *cgroup.Group
+	mark        int // supplementary gid of this run's processes; 0: none
+	proc        *process.Process
+	unwanted    bool // told to stop before it had a process
+	probing     bool
+	expected    atomic.Bool // said in its log that it wants to be restarted
+	ooms        uint64      // OOM kills of its group when it began
+	oomsCounted uint64      // of those since, in the tally
 }
 
 func newLife(run uint64, inst services.Instance) *life {
