@@ -2,13 +2,20 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/sourcegraph/appliance/supervisor/probe"
 )
 
 // listenNotify opens the run's notification socket before the process is born, and waits for READY=1 from it.
 func (h *Host) listenNotify(u *unit, l *life, uid int) error {
-	n, err := probe.Listen(h.notifyPath(u.name), uid)
+	path := h.notifyPath(u.name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil { // services may pass through, and not look around
+		return fmt.Errorf("make the directory of notification sockets: %w", err)
+	}
+	n, err := probe.Listen(path, uid)
 	if err != nil {
 		return err
 	}
