@@ -1,15 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
-
-	"context"
 
 	"github.com/urfave/cli/v2"
 
@@ -66,15 +66,27 @@ func commands() []*cli.Command {
 }
 
 func newApp(out, progress io.Writer) *cli.App {
+	verbs := commands()
+	ownFaults(verbs)
 	return &cli.App{
 		Name: "sourcegraph", Usage: "a whole code search on one machine, supervised", Version: version, HideVersion: true,
 		Description: "A SERVICE is a name for all its instances (gitserver) or one (gitserver/1). Flags may stand anywhere on the line until \"--\".\n" +
 			"Exit codes: 0 success, 1 internal error, 2 wrong usage or configuration, 3 not as it should be, 4 warnings with --strict,\n" +
 			"5 inconclusive, 6 refused, 7 no appliance answers.",
-		Flags: commonFlags(), Commands: commands(), Writer: out, ErrWriter: progress, HideHelpCommand: true,
-		ExitErrHandler: func(*cli.Context, error) {},
+		Flags: commonFlags(), Commands: verbs, Writer: out, ErrWriter: progress, HideHelpCommand: true,
+		ExitErrHandler: func(*cli.Context, error) {}, OnUsageError: valueFault,
 	}
 }
+
+// ownFaults has every command report a value that does not fit as what it is, without its whole help.
+func ownFaults(list []*cli.Command) {
+	for _, c := range list {
+		c.OnUsageError = valueFault
+		ownFaults(c.Subcommands)
+	}
+}
+
+func valueFault(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
 
 func commandLine(args []string) int {
 	return runLine(args, os.Stdout, os.Stderr)
@@ -89,7 +101,7 @@ func runLine(args []string, out, progress io.Writer) int {
 	}
 	app := newApp(out, progress)
 	ordered, err := arrange(app, args)
-	asJSON := err == nil && hasFlag(ordered, "--json")
+	asJSON := err == nil && wantsJSON(ordered)
 	if err == nil {
 		err = app.RunContext(ctx, ordered)
 	}
@@ -102,16 +114,18 @@ func runLine(args []string, out, progress io.Writer) int {
 // exitInterrupted is what a shell expects of a program that Ctrl-C ended.
 const exitInterrupted = 130
 
-func hasFlag(args []string, flag string) bool {
+// wantsJSON says whether a fault has to be a document, too: the flag, else its variable.
+func wantsJSON(args []string) bool {
 	for _, a := range args {
-		if a == "--" {
+		switch a {
+		case "--json", "--json=true":
+			return true
+		case "--json=false", "--":
 			return false
 		}
-		if a == flag {
-			return true
-		}
 	}
-	return os.Getenv("APPLIANCE_JSON") == "true" || os.Getenv("APPLIANCE_JSON") == "1"
+	on, err := strconv.ParseBool(os.Getenv("APPLIANCE_JSON"))
+	return on && err == nil
 }
 
 // exitCode prints an error, with its remedy on a line of its own, and gives the code that fits. In JSON the same is the one document on stdout.

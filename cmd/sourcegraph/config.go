@@ -4,17 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/roster"
 )
 
 func configCommand() *cli.Command {
 	release := &cli.StringFlag{Name: "release", Usage: "directory or version to check against; none for the site's own services only", EnvVars: []string{"APPLIANCE_RELEASE"}}
 	return &cli.Command{
-		Name: "config", Category: "without an appliance",
+		Name: "config", HideHelpCommand: true, Category: "without an appliance",
 		Usage: "the site's configuration",
 		Subcommands: []*cli.Command{{
 			Name: "check", Usage: "find every fault of the files, with line and column; works with nothing running", Flags: []cli.Flag{release},
@@ -84,9 +86,9 @@ func showConfig(c *cli.Context) error {
 	if s.json {
 		return s.document(conf)
 	}
-	text, err := inYAML(conf)
+	text, err := yaml.Marshal(forPeople(reflect.ValueOf(conf)))
 	if err != nil {
-		return err
+		return fmt.Errorf("show the configuration: %w", err)
 	}
 	s.print("%s", text)
 	return nil
@@ -105,27 +107,19 @@ func configOf(c *cli.Context) (any, error) {
 		return nil, err
 	}
 	defer client.Close()
-	return client.Config(c.Context)
-}
-
-// inYAML shows what --json has, for people.
-func inYAML(value any) ([]byte, error) {
-	body, err := json.Marshal(value)
+	body, err := client.Config(c.Context)
 	if err != nil {
-		return nil, fmt.Errorf("show the configuration: %w", err)
+		return nil, err
 	}
-	var plain yaml.Node // JSON is YAML; a node keeps its order
-	if err := yaml.Unmarshal(body, &plain); err != nil {
-		return nil, fmt.Errorf("show the configuration: %w", err)
+	var conf running
+	if err := json.Unmarshal(body, &conf); err != nil {
+		return nil, fmt.Errorf("read the running configuration: %w", err)
 	}
-	block(&plain)
-	return yaml.Marshal(&plain)
+	return conf, nil
 }
 
-// block takes JSON's braces and quotes away.
-func block(n *yaml.Node) {
-	n.Style = 0
-	for _, child := range n.Content {
-		block(child)
-	}
+// running is what an appliance says of its configuration.
+type running struct {
+	Site roster.Site   `json:"site"`
+	Plan services.Plan `json:"plan"`
 }

@@ -15,7 +15,7 @@ import (
 func servicesCommand() *cli.Command {
 	release := &cli.StringFlag{Name: "release-version", Usage: "as in `VERSION`, such as 6.4 or demo-1.0.0; without it the built-in definitions, with their versions"}
 	return &cli.Command{
-		Name: "services", Category: "without an appliance",
+		Name: "services", HideHelpCommand: true, Category: "without an appliance",
 		Usage: "definitions of services, the site's own included; works with nothing running",
 		Subcommands: []*cli.Command{{
 			Name: "list", Usage: "all of them, with what users lose", Flags: []cli.Flag{release}, Action: listServices,

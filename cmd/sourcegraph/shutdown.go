@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/sourcegraph/appliance/supervisor/api"
 )
+
+// shutdownEvery is how often a shutdown is looked at: what was killed last can be seen for some milliseconds only.
+const shutdownEvery = 20 * time.Millisecond
 
 func shutdownCommand() *cli.Command {
 	return &cli.Command{
@@ -46,11 +50,17 @@ func (s *screen) shutdown(ctx context.Context, client *api.Client, st api.Status
 		return err
 	}
 	affected, began := withDependents(st, nil), time.Now()
+	killed := map[string]bool{}
 	for {
 		now, err := client.Status(ctx, nil)
 		var none *api.NoAppliance
 		if gone() || errors.As(err, &none) && st.Appliance.Stage0PID == 0 {
 			break
+		}
+		for _, svc := range now.Services {
+			if wasKilled(svc, began) {
+				killed[instance(svc)] = true
+			}
 		}
 		if err == nil {
 			s.say(fmt.Sprintf("stopping, %s: %s", age(time.Since(began)), unsettled(now, affected)))
@@ -58,17 +68,35 @@ func (s *screen) shutdown(ctx context.Context, client *api.Client, st api.Status
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pollEvery):
+		case <-time.After(shutdownEvery):
 		}
 	}
 	s.hush()
+	return s.showEnd(sortedKeys(killed))
+}
+
+func (s *screen) showEnd(killed []string) error {
 	if s.json {
-		return s.document(struct {
-			Ended bool `json:"ended"`
-		}{true})
+		if err := s.document(struct {
+			Ended  bool     `json:"ended"`
+			Killed []string `json:"killed"`
+		}{true, killed}); err != nil {
+			return err
+		}
+	} else {
+		s.print("the appliance has ended\n")
 	}
-	s.print("the appliance has ended\n")
+	if len(killed) > 0 {
+		s.warn("had to be killed: %s", strings.Join(killed, ", "))
+		return exitWith(exitNotRight)
+	}
 	return nil
+}
+
+// wasKilled says whether a service had to be killed by a stop since then.
+func wasKilled(svc api.Service, since time.Time) bool {
+	x := svc.LastExit
+	return x != nil && x.Cause == api.CauseStopped && x.Signal == "KILL" && x.At.After(since.Add(-time.Second))
 }
 
 // processGone says whether a process has ended since now. A pidfd does not mistake another for it; pid 1 of our own container ends us, too.

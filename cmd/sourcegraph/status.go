@@ -117,19 +117,27 @@ func (s *screen) showStatus(st api.Status, names []string, now time.Time) error 
 // headline says whether the product answers.
 func headline(st api.Status, now time.Time) string {
 	a := st.Appliance
+	if a.Release == "none" {
+		return fmt.Sprintf("The site's own services, without a release: %s, running for %s", howMany(st), age(now.Sub(a.Since.Time)))
+	}
 	if a.Ready {
 		return fmt.Sprintf("%s answers at %s, running for %s", a.Release, a.Address, age(now.Sub(a.Since.Time)))
 	}
+	return fmt.Sprintf("%s does not answer yet at %s: %s", a.Release, a.Address, howMany(st))
+}
+
+// howMany counts what should be ready: what the plan wants, an operator's stop or not.
+func howMany(st api.Status) string {
 	wanted, ready := 0, 0
 	for _, svc := range st.Services {
-		if svc.Wanted {
+		if svc.Wanted || svc.StoppedBy != "" {
 			wanted++
-		}
-		if svc.Wanted && svc.State == api.Ready {
-			ready++
+			if svc.State == api.Ready {
+				ready++
+			}
 		}
 	}
-	return fmt.Sprintf("%s does not answer yet at %s: %d of %d services shown are ready", a.Release, a.Address, ready, wanted)
+	return fmt.Sprintf("%d of %d services are ready", ready, wanted)
 }
 
 func backupAge(last *api.Time, now time.Time) string {

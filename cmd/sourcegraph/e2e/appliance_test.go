@@ -24,12 +24,14 @@ const enough = 60 * time.Second
 
 // appliance is one installation; it may run several times.
 type appliance struct {
-	t      *testing.T
+	whole  *testing.T
+	t      *testing.T // the step under way, or whole
 	b      built
 	dir    string // everything of it; open to all users
 	listen string
 	client *api.Client
 	token  string // of the first administrator
+	cgroup string // name of its cgroup, once noted
 	attr   *syscall.SysProcAttr
 	env    []string
 
@@ -67,7 +69,7 @@ func install(t *testing.T) *appliance {
 	dir, err := os.MkdirTemp("/tmp", "e2e-")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	a := &appliance{t: t, b: b, dir: dir, listen: freeAddr(t)}
+	a := &appliance{whole: t, t: t, b: b, dir: dir, listen: freeAddr(t)}
 	for _, d := range []string{dir, a.data(), a.conf(), a.conf() + "/services.d", a.src()} {
 		require.NoError(t, os.MkdirAll(d, 0o755))
 		require.NoError(t, os.Chmod(d, 0o755))
@@ -82,6 +84,20 @@ func freeAddr(t *testing.T) string {
 	require.NoError(t, err)
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// step is a subtest that the following ones build on: its failure ends the test.
+func (a *appliance) step(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	whole := a.t
+	ok := t.Run(name, func(t *testing.T) {
+		a.t = t
+		f(t)
+	})
+	a.t = whole
+	if !ok {
+		t.FailNow()
+	}
 }
 
 func (a *appliance) data() string { return filepath.Join(a.dir, "data") }
@@ -117,17 +133,17 @@ func (a *appliance) start(args ...string) {
 		close(done)
 	}()
 	a.cmd, a.out, a.done = cmd, out, done
-	a.t.Cleanup(func() {
+	a.whole.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:
 		case <-time.After(2 * enough):
 			cmd.Process.Kill()
 			<-done
-			a.t.Error("the appliance did not stop")
+			a.whole.Error("the appliance did not stop")
 		}
-		if a.t.Failed() {
-			a.t.Logf("run said:\n%s", out)
+		if a.whole.Failed() {
+			a.whole.Logf("run said:\n%s", out)
 		}
 	})
 }
@@ -181,6 +197,18 @@ func (a *appliance) eventually(is func() bool) bool {
 		case <-a.done:
 			return is()
 		case <-deadline:
+			return false
+		}
+	}
+	return true
+}
+
+// eventuallyAfter polls also when the run has ended.
+func (a *appliance) eventuallyAfter(is func() bool) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(enough); !is(); <-tick.C {
+		if time.Now().After(deadline) {
 			return false
 		}
 	}

@@ -25,8 +25,7 @@ func TestKillUnderLoad(t *testing.T) {
 	needles := a.stock()
 	const query = "needle count:all"
 
-	t.Run("stage 1: no failed request, no restarted service, no lost line", func(t *testing.T) {
-		a.t = t
+	a.step(t, "stage 1: no failed request, no restarted service, no lost line", func(t *testing.T) {
 		before, services := a.status()
 		l := a.under(query, needles)
 		for range 3 {
@@ -51,8 +50,7 @@ func TestKillUnderLoad(t *testing.T) {
 	})
 
 	for _, name := range []string{"frontend", "gitserver", "searcher", "worker", "postgres", "redis-cache", "redis-store"} {
-		t.Run(name, func(t *testing.T) {
-			a.t = t
+		a.step(t, name, func(t *testing.T) {
 			l := a.under(query, needles)
 			var r recovery
 			for range rounds {
@@ -75,8 +73,7 @@ func TestKillUnderLoad(t *testing.T) {
 		})
 	}
 
-	t.Run("the door", func(t *testing.T) {
-		a.t = t
+	a.step(t, "the door", func(t *testing.T) {
 		_, services := a.status()
 		l := a.under(query, needles)
 		var r recovery
@@ -101,8 +98,7 @@ func TestKillUnderLoad(t *testing.T) {
 		}
 	})
 
-	t.Run("restart of the frontend fails no request", func(t *testing.T) {
-		a.t = t
+	a.step(t, "restart of the frontend fails no request", func(t *testing.T) {
 		l := a.under(query, needles)
 		for range rounds {
 			l.more(10)
@@ -116,7 +112,6 @@ func TestKillUnderLoad(t *testing.T) {
 		require.Empty(t, failed(all), describe(failed(all)))
 		t.Logf("3 restarts of the frontend: %d searches, slowest %s", len(all), ms(slowest(all)))
 	})
-	a.t = t
 	require.Equal(t, 0, a.stop(), a.out)
 }
 
