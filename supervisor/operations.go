@@ -125,7 +125,8 @@ func (s *Supervisor) stopAll(by string, budget time.Duration) (killed []string) 
 const killMargin = 10
 
 // graces shares the budget out: along the longest chain of needs the graces add up to no more than the budget. An instance with a
-// weight (PostgreSQL's fast shutdown) gets the last third of it.
+// weight (PostgreSQL's fast shutdown) gets the last third of it. One that is only waited for (a migrator) has all that comes before:
+// what needs it does not run while it does, so it takes nothing from anybody.
 func graces(insts []services.Instance, budget time.Duration) map[string]time.Duration {
 	budget -= budget / killMargin
 	g := newGraph(insts)
@@ -136,7 +137,7 @@ func graces(insts []services.Instance, budget time.Duration) map[string]time.Dur
 		return 0
 	})
 	light := g.longest(func(i services.Instance) time.Duration {
-		if i.Stop.Weight > 0 {
+		if i.Stop.Weight > 0 || i.Stop.Wait {
 			return 0
 		}
 		return i.Stop.Grace
@@ -153,9 +154,12 @@ func graces(insts []services.Instance, budget time.Duration) map[string]time.Dur
 	}
 	out := map[string]time.Duration{}
 	for _, i := range insts {
-		if i.Stop.Weight > 0 {
+		switch {
+		case i.Stop.Weight > 0:
 			out[i.Name()] = scale(i.Stop.Grace, heavy, max(third, budget-light))
-		} else {
+		case i.Stop.Wait:
+			out[i.Name()] = min(i.Stop.Grace, budget-third)
+		default:
 			out[i.Name()] = scale(i.Stop.Grace, light, budget-third)
 		}
 	}

@@ -34,6 +34,20 @@ func TestGracesFitTheStopBudget(t *testing.T) {
 	require.Equal(t, 120*time.Second, graces(chain(), time.Hour)["postgres"], "a long budget shortens nothing")
 }
 
+// TestMigratorTakesNobodysGrace: its hour, which no service waits for at a stop, must not shrink the graces of the others to milliseconds.
+func TestMigratorTakesNobodysGrace(t *testing.T) {
+	migrator := inst("migrator", time.Hour, 0, "postgres")
+	migrator.Stop.Wait = true
+	insts := append(chain(), migrator)
+	insts[1].Needs = append(insts[1].Needs, "migrator")
+	for _, budget := range []time.Duration{9 * time.Second, 180 * time.Second} {
+		with := graces(insts, budget)
+		require.Equal(t, graces(chain(), budget)["worker"], with["worker"], "budget %s", budget)
+		require.LessOrEqual(t, with["migrator"]+with["postgres"], budget)
+		require.GreaterOrEqual(t, with["migrator"], budget/2, "a migration that runs has all but PostgreSQL's part")
+	}
+}
+
 func TestStopOrderIsDependentsFirst(t *testing.T) {
 	g := newGraph(chain())
 	require.Equal(t, []string{"worker", "gitserver", "frontend", "postgres"}, g.withDependents([]string{"postgres"}))
