@@ -152,13 +152,14 @@ func graces(insts []services.Instance, budget time.Duration) map[string]time.Dur
 	if heavy < third {
 		third = heavy
 	}
+	last := max(third, budget-light)
 	out := map[string]time.Duration{}
 	for _, i := range insts {
 		switch {
 		case i.Stop.Weight > 0:
-			out[i.Name()] = scale(i.Stop.Grace, heavy, max(third, budget-light))
+			out[i.Name()] = scale(i.Stop.Grace, heavy, last)
 		case i.Stop.Wait:
-			out[i.Name()] = min(i.Stop.Grace, budget-third)
+			out[i.Name()] = min(i.Stop.Grace, budget-min(heavy, last))
 		default:
 			out[i.Name()] = scale(i.Stop.Grace, light, budget-third)
 		}
