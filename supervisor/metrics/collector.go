@@ -12,6 +12,9 @@ import (
 // states are those of the interface, so that each has a series from the start.
 var states = [...]string{"waiting", "starting", "ready", "degraded", "stopping", "stopped", "backoff", "failed", "unkillable"}
 
+// causes of restarts have a series from the start: else the first restart of its kind would be no increase.
+var causes = [...]string{"exec", "config", "dependency", "oom", "liveness", "signal", "exit"}
+
 // snapshotWithin bounds how long one scrape waits for what answers late; Prometheus itself gives up after 10 s by default.
 const snapshotWithin = 2 * time.Second
 
@@ -128,6 +131,11 @@ func (e emitter) instance(i Instance) {
 	e.positive("appliance_service_memory_limit_bytes", float64(i.MemoryLimit), labels...)
 
 	t := i.Tally
+	for _, cause := range causes {
+		if t.Restarts[cause] == 0 {
+			e.counter("appliance_service_restarts_total", 0, with(cause)...)
+		}
+	}
 	for cause, n := range t.Restarts {
 		e.counter("appliance_service_restarts_total", float64(n), with(cause)...)
 	}

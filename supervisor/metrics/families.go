@@ -42,7 +42,7 @@ func families() []family {
 		{"appliance_service_memory_limit_bytes", "gauge", "bytes", instance(), "Budget of memory; absent if there is none."},
 		{"appliance_service_cpu_seconds_total", "counter", "seconds", instance(), "CPU time of the run: of its cgroup, else of the main process. It begins at 0 with each run."},
 		{"appliance_service_processes", "gauge", "", instance(), "Processes of the run; without a cgroup the main process alone."},
-		{"appliance_service_tasks", "gauge", "", instance(), "Processes and threads of the run; without a cgroup threads of the main process."},
+		{"appliance_service_tasks", "gauge", "", instance(), "Processes and threads of the run, processes alone where the kernel does not count threads; without a cgroup threads of the main process."},
 		{"appliance_service_open_fds", "gauge", "", instance(), "Open file descriptors of the main process."},
 
 		{"appliance_log_lines_total", "counter", "", instance(), "Lines taken from the instance. Kept are those that are not dropped."},

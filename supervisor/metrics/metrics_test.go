@@ -101,6 +101,7 @@ func TestValues(t *testing.T) {
 	got := page(t, full())
 	for _, line := range []string{
 		`appliance_service_restarts_total{cause="signal",instance="1",service="gitserver"} 2`,
+		`appliance_service_restarts_total{cause="oom",instance="1",service="gitserver"} 0`,
 		`appliance_service_oom_kills_total{instance="1",service="gitserver"} 3`,
 		`appliance_service_cpu_seconds_total{instance="1",service="gitserver"} 1.5`,
 		`appliance_service_state_timestamp_seconds{instance="1",service="gitserver"} 1.7000000005e+09`,
