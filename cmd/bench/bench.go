@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -66,6 +68,20 @@ func (b *bench) close() {
 	if err := os.RemoveAll(b.dir); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
+}
+
+// endOnSignal ends everything below us when a person or a time limit ends the bench.
+func (b *bench) endOnSignal() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	<-asked
+	for _, p := range descendants(os.Getpid()) {
+		if p.lives() {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	}
+	b.close()
+	os.Exit(1)
 }
 
 // place is a new directory for a contestant.

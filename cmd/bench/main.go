@@ -63,6 +63,7 @@ func measure(o options) error {
 		return err
 	}
 	defer b.close()
+	go b.endOnSignal()
 	var rows []row
 	for _, f := range figures() {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), f.name) {

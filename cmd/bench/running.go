@@ -30,7 +30,7 @@ func start(c contestant, dir string, argv []string) (*running, error) {
 	defer out.Close()
 	r := &running{cmd: exec.Command(argv[0], argv[1:]...), signal: c.stop, dir: dir, ended: make(chan error, 1)}
 	r.cmd.Stdout, r.cmd.Stderr, r.cmd.Dir = out, out, dir
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C reaches the bench alone, which then stops them
 	r.began = now()
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
