@@ -108,6 +108,7 @@ func (o *OtherServer) ExitCode() int { return CodeRefused }
 //
 // A server of this directory that is alive is refused, by pid. A pid that is another program's now, as after a reboot, would make PostgreSQL refuse to
 // start for ever: the file is removed. One whose pid is dead is left to PostgreSQL, which also looks for surviving backends in its shared memory.
+// One that is dead and that its new parent has not reaped yet would be alive to PostgreSQL: the file is removed, too.
 func CheckPostmasterPID(dir string) error {
 	if pid := serverOn(dir); pid != 0 {
 		return &OtherServer{dir, pid}
@@ -127,7 +128,7 @@ func CheckPostmasterPID(dir string) error {
 		if alive, err := exists(process); err == nil && !alive {
 			return nil
 		}
-		if isPostgres(process) && !cwdKnown(process) {
+		if isPostgres(process) && !isZombie(process) && !cwdKnown(process) {
 			return &OtherServer{dir, pid} // of another user: nothing proves that it is not this directory's
 		}
 	}
@@ -162,6 +163,16 @@ func serverOn(dir string) int {
 func isPostgres(process string) bool {
 	comm, err := os.ReadFile(process + "/comm")
 	return err == nil && strings.TrimSpace(string(comm)) == "postgres"
+}
+
+// isZombie says that a process is dead, and that its parent has not asked for its end.
+func isZombie(process string) bool {
+	stat, err := os.ReadFile(process + "/stat")
+	if err != nil {
+		return false
+	}
+	_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	return bytes.HasPrefix(state, []byte("Z"))
 }
 
 func cwdKnown(process string) bool {
