@@ -117,7 +117,7 @@ func TestStopAndStart(t *testing.T) {
 
 func (a *appliance) postgresDir() string {
 	a.t.Helper()
-	found, err := filepath.Glob(filepath.Join(a.data(), "data", "gen-*", "postgres", "PG_VERSION"))
+	found, err := filepath.Glob(filepath.Join(a.data(), "data", "gen-*", "postgres", "pgdata", "PG_VERSION"))
 	require.NoError(a.t, err)
 	require.Len(a.t, found, 1)
 	return filepath.Dir(found[0])
