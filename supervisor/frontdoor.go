@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -91,7 +92,7 @@ func (d *frontDoor) refreshLocked() {
 	if d.control == nil {
 		return
 	}
-	if err := d.control.SetListeners(d.listeners); err != nil {
+	if err := d.control.SetListeners(d.listeners); err != nil && !errors.Is(err, door.ErrGone) {
 		d.log.Error("front door listeners", "err", err)
 	}
 	if d.state != nil {
@@ -100,7 +101,7 @@ func (d *frontDoor) refreshLocked() {
 }
 
 func (d *frontDoor) pushLocked() {
-	if err := d.control.Push(*d.state); err != nil {
+	if err := d.control.Push(*d.state); err != nil && !errors.Is(err, door.ErrGone) { // the next door hears it first of all
 		d.log.Error("front door state", "err", err)
 	}
 }
@@ -178,6 +179,21 @@ func (d *frontDoor) setListener(name string, f *os.File, tls bool) {
 	}
 	d.listeners = []door.Listener{{Name: name, File: f, TLS: tls}}
 	d.refreshLocked()
+}
+
+// listening is the address that the listener really has: the port may have been chosen by the kernel.
+func (d *frontDoor) listening() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.listeners) == 0 {
+		return ""
+	}
+	l, err := net.FileListener(d.listeners[0].File)
+	if err != nil {
+		return ""
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // reuse is true when the listener is the present one.

@@ -58,7 +58,12 @@ func (s *Supervisor) awaitUp(ctx context.Context, names []string, begun func(eng
 		return false
 	})
 	for _, name := range names {
-		if v, ok := s.engine.View(name); ok && v.State != api.Ready {
+		v, ok := s.engine.View(name)
+		if ok && v.Forced && begun(v) {
+			op.Killed = append(op.Killed, name)
+			op.Messages = append(op.Messages, name+" did not stop in its grace period and was killed")
+		}
+		if ok && v.State != api.Ready {
 			op.NotReady = append(op.NotReady, name)
 			op.Messages = append(op.Messages, fmt.Sprintf("%s is %s: %s", name, v.State, v.Reason))
 		}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"net"
 	"reflect"
 	"time"
 
@@ -93,7 +94,13 @@ func (s *Supervisor) openURL() string {
 
 func (s *Supervisor) address() string {
 	site := s.site()
-	return webAddress(site.Listen, site.TLS.Cert != "")
+	listen := site.Listen
+	if _, port, err := net.SplitHostPort(listen); err == nil && port == "0" {
+		if actual := s.host.door.listening(); actual != "" {
+			listen = actual
+		}
+	}
+	return webAddress(listen, site.TLS.Cert != "")
 }
 
 func (s *Supervisor) setupURL() string {

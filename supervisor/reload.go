@@ -15,6 +15,7 @@ import (
 // Reload reads the configuration again and applies the difference: first it stops what vanished, then it restarts what runs differently,
 // then it starts what is new. An invalid configuration is refused whole; the old plan goes on.
 func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, error) {
+	ctx = context.WithoutCancel(ctx) // who asked may go; half a reload must not stay
 	s.opLock.Lock()
 	defer s.opLock.Unlock()
 	s.event(api.Event{Kind: "command", Message: "reload", Actor: actor(who)})

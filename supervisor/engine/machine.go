@@ -42,6 +42,7 @@ type Machine struct {
 	signalled bool
 	proving   bool // everything left is being killed
 	killed    bool // and had to be
+	forced    bool // the run before had to be killed when it was asked to stop
 	grace     time.Duration
 	stopCause api.Cause // why it was signalled; empty: it was not
 	exit      *api.Exit // of this run, nil while it lives
@@ -298,6 +299,7 @@ func (m *Machine) enter(now time.Time, mv move, kind Kind) []Action {
 	if m.moved {
 		m.state, m.since = mv.to, now
 	}
+	m.moved = m.moved || kind == GraceElapsed // an escalation is an event, not only a line in a log (E5)
 	acts := m.perform(now, mv.do, kind)
 	return append(acts, m.publish())
 }
@@ -343,6 +345,7 @@ func (m *Machine) spawn() []Action {
 		m.restarts++
 	}
 	m.run++
+	m.forced = m.killed
 	m.alive, m.asked, m.completed, m.killed, m.proving, m.ordered, m.signalled = true, false, false, false, false, false, false
 	m.stopCause, m.exit, m.expected, m.readyAt, m.until, m.grace = "", nil, false, time.Time{}, time.Time{}, 0
 	acts := []Action{{Do: DoSpawn, Run: m.run}}

@@ -24,6 +24,7 @@ type View struct {
 	Streaks     map[string]int // consecutive short runs by budget
 	Until       time.Time      // Backoff: when it starts again
 	Killed      bool           // the present or last stop had to kill
+	Forced      bool           // so had the one before this run
 	Held        bool
 	Alive       bool
 	ReadySince  time.Time // of this run; zero if it was not ready
@@ -53,7 +54,7 @@ func (m *Machine) View() View {
 	v := View{
 		Name: m.inst.Name(), State: m.state, Since: m.since, Reason: m.reason, WaitingFor: m.waitingFor(), Wanted: m.wanted,
 		StoppedBy: m.stoppedBy, PID: m.pid, Run: m.run, Restarts: m.restarts, LastExit: m.lastExit, Streaks: map[string]int{},
-		Until: m.until, Killed: m.killed, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
+		Until: m.until, Killed: m.killed, Forced: m.forced, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
 		CausedBy: m.causedBy, Evidence: m.evidence, Event: m.last, Actor: m.actor, Transition: m.moved, Previous: m.previous,
 		InstanceSum: m.inst.Hash,
 	}
