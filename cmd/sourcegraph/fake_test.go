@@ -27,7 +27,6 @@ type appliance struct {
 	logs   []api.LogLine
 	query  api.LogQuery
 	err    error
-	breaks bool // a follower's connection ends after what there is
 	dir    string
 	end    func()
 	shut   func()

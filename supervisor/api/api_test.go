@@ -9,12 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-const patience = 30 * time.Second
 
 func TestEveryCallReachesTheBackend(t *testing.T) {
 	f := &fake{}

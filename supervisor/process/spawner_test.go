@@ -267,8 +267,7 @@ func threads(t *testing.T) int {
 func TestAdopt(t *testing.T) {
 	s := newSpawner(t)
 	c := start(t, s, role("escape")) // a grandchild whose parent has gone: not our child
-	var pid int
-	pid = must(strconv.Atoi(strings.TrimPrefix(c.line(t), "escaped ")))
+	pid := must(strconv.Atoi(strings.TrimPrefix(c.line(t), "escaped ")))
 	c.wait(t)
 	p, err := Adopt(pid, must(StartTime(pid)))
 	require.NoError(t, err)
