@@ -58,7 +58,7 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 	u.runs.Store(r.Run)
 	if len(r.Cgroups) > 0 {
 		group, err := h.tree.AdoptAt(groupName(u.inst, r.Run), r.Cgroups)
-		if err != nil {
+		if err != nil && in.view.Alive { // what is over has none any more
 			h.log.Warn("adopt the cgroup", "service", u.name, "err", err)
 		}
 		l.group = group

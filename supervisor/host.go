@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sourcegraph/appliance/limits/cgroup"
 	"github.com/sourcegraph/appliance/services"
@@ -125,7 +128,7 @@ func (h *Host) close(name string) {
 
 // tell passes a message to stage 0. When stage 0 is gone, its end of the socket says so to whoever reads it.
 func (h *Host) tell(m stage0.Message) {
-	if err := h.conn.Send(m); err != nil {
+	if err := h.conn.Send(m); err != nil && !errors.Is(err, unix.EPIPE) {
 		h.log.Error("tell stage 0", "message", m.Type, "name", m.Name, "err", err)
 	}
 }

@@ -44,7 +44,7 @@ func (h *Host) Kill(name string, run uint64, force bool) {
 // prove kills what is left of the run until nothing is, and says whether anything had to be. There is no deadline: what the kernel does
 // not let die is shown as unkillable meanwhile (E7).
 func (h *Host) prove(l *life, force bool) (killed bool) {
-	if !force && h.empty(l) {
+	if !force && (h.empty(l) || l.wasTold() && h.emptySoon(l)) {
 		return false
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -60,6 +60,26 @@ func (h *Host) prove(l *life, force bool) (killed bool) {
 			return true
 		}
 	}
+}
+
+// stragglerWait is what helpers of a service that has stopped as it was told get to be gone by themselves: a git that it has just killed takes
+// milliseconds. The number is ours.
+const stragglerWait = 100 * time.Millisecond
+
+// emptySoon waits that long.
+func (h *Host) emptySoon(l *life) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), stragglerWait)
+	defer cancel()
+	if l.group != nil {
+		_ = l.group.WaitEmpty(ctx) // empty decides
+		return h.empty(l)
+	}
+	for !h.empty(l) {
+		if !pause(ctx, stragglerWait/10) {
+			return false
+		}
+	}
+	return true
 }
 
 // empty is the proof of death at the grade that is to be had: the cgroup is empty; without one, no process carries the run's

@@ -251,6 +251,7 @@ func (h *Host) Signal(name string, run uint64) {
 	if stop.To == services.ToGroup {
 		send = l.proc.SignalGroup
 	}
+	l.told = true
 	if err := send(stop.Signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		h.log.Error("signal", "service", name, "signal", stop.Signal, "err", err)
 	}

@@ -65,6 +65,7 @@ type life struct {
 	mark        int // supplementary gid of this run's processes; 0: none
 	proc        *process.Process
 	unwanted    bool // told to stop before it had a process
+	told        bool // told to stop by its signal
 	probing     bool
 	expected    atomic.Bool // said in its log that it wants to be restarted
 	ooms        uint64      // OOM kills of its group when it began
@@ -74,6 +75,12 @@ type life struct {
 func newLife(run uint64, inst services.Instance) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &life{run: run, ctx: ctx, cancel: cancel, inst: inst, up: make(chan struct{}), ended: make(chan struct{}), ready: make(chan struct{})}
+}
+
+func (l *life) wasTold() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told
 }
 
 func (l *life) signalReady() { l.once.Do(func() { close(l.ready) }) }

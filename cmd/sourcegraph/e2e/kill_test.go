@@ -15,7 +15,6 @@ import (
 // counter writes numbered lines, so that a lost one is seen.
 const counter = `counter:
   command: [/bin/sh, -c, 'i=0; while :; do i=$((i+1)); echo "line $i"; sleep 0.005; done']
-  stop: {to: group}
 `
 
 // TestKillUnderLoad kills each process of the appliance in turn, under searches.
