@@ -178,6 +178,7 @@ func (c *container) administrator() {
 		map[string]any{"u": me.CurrentUser.ID}, "Cookie", cookie)
 	require.NotEmpty(c.t, made.CreateAccessToken.Token)
 	c.token = made.CreateAccessToken.Token
+	require.Eventually(c.t, func() bool { return c.status().Appliance.SetupURL == "" }, enough, 100*time.Millisecond, "the setup URL ends")
 }
 
 func (c *container) whoami() string {

@@ -46,6 +46,9 @@ func dockerMissing() error {
 // needImage gives the image. In CI the machine must have Docker.
 func needImage(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it takes minutes, and nothing of what runs in the image is built for the race detector")
+	}
 	if err := dockerMissing(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
