@@ -109,7 +109,7 @@ func TestValues(t *testing.T) {
 		`appliance_service_state{instance="1",service="gitserver",state="ready"} 0`,
 		`appliance_service_probe_failures_total{instance="1",probe="live",service="gitserver"} 1`,
 		`appliance_service_ready_duration_seconds_bucket{instance="1",service="gitserver",le="0.05"} 0`,
-		`appliance_service_ready_duration_seconds_bucket{instance="1",service="gitserver",le="0.1"} 1`,
+		`appliance_service_ready_duration_seconds_bucket{instance="1",service="gitserver",le="0.25"} 1`,
 		`appliance_door_request_duration_seconds_bucket{le="0.1"} 5`,
 		`appliance_door_request_duration_seconds_bucket{le="1"} 6`,
 		`appliance_door_request_duration_seconds_bucket{le="+Inf"} 7`,
@@ -160,7 +160,7 @@ func TestTallyCountsEachThingOnce(t *testing.T) {
 	require.Equal(t, map[string]uint64{"exit": 1, "oom": 1}, got.Restarts)
 	require.EqualValues(t, 1, got.Killed)
 	require.InDelta(t, 3, got.ReadySum, 1e-9)
-	require.EqualValues(t, 1, got.Ready[8], "5 s is the bound above 3 s")
+	require.EqualValues(t, 1, got.Ready[4], "5 s is the bound above 3 s")
 
 	got.Restarts["exit"] = 99
 	require.EqualValues(t, 1, y.Counts().Restarts["exit"], "what was given away is a copy")

@@ -7,7 +7,7 @@ import (
 )
 
 // readyBounds are the upper bounds of the time to ready, in seconds: from a program that starts at once to a database that recovers.
-var readyBounds = [...]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
+var readyBounds = [...]float64{.01, .05, .25, 1, 5, 15, 60, 300}
 
 // Counts is what a Tally counted.
 type Counts struct {
