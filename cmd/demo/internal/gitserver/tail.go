@@ -29,11 +29,15 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.partial = append(t.partial, p...)
 	for {
 		i := bytes.IndexAny(t.partial, "\r\n")
-		if i < 0 {
+		if i < 0 || t.partial[i] == '\r' && i == len(t.partial)-1 { // a newline may follow: ssh ends its lines with both
 			break
 		}
-		t.line(t.partial[:i], t.partial[i] == '\n')
-		t.partial = t.partial[i+1:]
+		end := i + 1
+		if t.partial[i] == '\r' && t.partial[end] == '\n' {
+			end++
+		}
+		t.line(t.partial[:i], t.partial[end-1] == '\n')
+		t.partial = t.partial[end:]
 	}
 	if len(t.partial) > tailMax { // no line is that long; forget its start
 		t.partial = append([]byte(nil), t.partial[len(t.partial)-tailMax/2:]...)
