@@ -68,7 +68,7 @@ func (h *Host) unit(name string) *unit {
 // open makes the unit of an instance: its log pipe, which lives as long as the instance is in the plan, and the pump on it.
 func (h *Host) open(inst services.Instance) error {
 	name := inst.Name()
-	u := &unit{name: name, inst: inst}
+	u := &unit{name: name, inst: inst, news: make(chan struct{})}
 	r, w, err := h.logPipe(inst)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/sourcegraph/appliance/services"
@@ -40,11 +41,13 @@ func (h *Host) probe(u *unit, l *life) {
 		return
 	}
 	h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
-	ready, live := newQuestion(l.inst.Ready), newQuestion(l.inst.Live)
-	for {
+	var ready, live *question
+	for l.ctx.Err() == nil {
+		inst, news := u.definition(l)
+		ready, live = ready.renew(inst.Ready), live.renew(inst.Live)
 		q := sooner(ready, live)
-		if q == nil || !pause(l.ctx, time.Until(q.next)) {
-			return
+		if !q.due(l.ctx, news) {
+			continue
 		}
 		turned, err := q.ask(l.ctx, h, u)
 		if l.ctx.Err() != nil {
@@ -119,6 +122,31 @@ func newQuestion(p *services.Probe) *question {
 		limit = defaultMisses
 	}
 	return &question{probe: *p, every: every, limit: limit, next: time.Now().Add(every)}
+}
+
+// renew is the same question as long as the probe is the same.
+func (q *question) renew(p *services.Probe) *question {
+	if q != nil && p != nil && reflect.DeepEqual(q.probe, *p) {
+		return q
+	}
+	return newQuestion(p)
+}
+
+// due waits until it is time to ask; false if the run is over or there is news before. Without a question there is nothing but news.
+func (q *question) due(ctx context.Context, news <-chan struct{}) bool {
+	var at <-chan time.Time
+	if q != nil {
+		timer := time.NewTimer(time.Until(q.next))
+		defer timer.Stop()
+		at = timer.C
+	}
+	select {
+	case <-at:
+		return ctx.Err() == nil
+	case <-news:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // ask says whether the answer turned: bad for the limit-th time in a row, or good after that.

@@ -123,13 +123,11 @@ func (s *Supervisor) withdraw(ctx context.Context, gone []services.Instance) err
 	return nil
 }
 
-// replace gives what stays its new definition, for the next run.
+// replace gives what stays its new definition: probes, stop rules and log bounds count at once, the rest from the next run on.
 func (s *Supervisor) replace(insts []services.Instance) {
 	for _, inst := range insts {
 		if u := s.host.unit(inst.Name()); u != nil {
-			u.mu.Lock()
-			u.inst = inst
-			u.mu.Unlock()
+			u.replan(inst)
 		}
 	}
 	s.engine.Replan(insts)

@@ -239,6 +239,8 @@ func (h *Host) Signal(name string, run uint64) {
 	if l == nil {
 		return
 	}
+	inst, _ := u.definition(l)
+	stop := inst.Stop
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.proc == nil {
@@ -246,7 +248,6 @@ func (h *Host) Signal(name string, run uint64) {
 		l.cancel()
 		return
 	}
-	stop := l.inst.Stop
 	send := l.proc.Signal
 	if stop.To == services.ToGroup {
 		send = l.proc.SignalGroup

@@ -24,14 +24,36 @@ type unit struct {
 
 	mu   sync.Mutex
 	inst services.Instance
-	life *life       // the latest run, nil before the first
-	view engine.View // last published
+	news chan struct{} // closed when inst is replaced
+	life *life         // the latest run, nil before the first
+	view engine.View   // last published
 }
 
 func (u *unit) instance() services.Instance {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.inst
+}
+
+// replan gives the unit its new definition: for the next run, and for what the present one is asked and told if it runs the same program.
+func (u *unit) replan(inst services.Instance) {
+	u.pump.Bound(inst.Log.MaxSize, inst.Log.Keep)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.inst = inst
+	close(u.news)
+	u.news = make(chan struct{})
+}
+
+// definition is how a run is probed and stopped: as it was started, or as the plan says now of the same program. The channel closes
+// when that may have changed.
+func (u *unit) definition(l *life) (services.Instance, <-chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.inst.Hash == l.inst.Hash {
+		return u.inst, u.news
+	}
+	return l.inst, u.news
 }
 
 func (u *unit) lifeOf(run uint64) *life {

@@ -63,6 +63,8 @@ type Pump struct {
 	closed  bool
 	hungUp  bool // under Pumps.mu: no writer is left, the last line will not get longer
 
+	bounds atomic.Pointer[bounds] // of the file, when they have changed
+
 	late  atomic.Bool  // backlog is not empty
 	rest  atomic.Int64 // bytes of an unfinished line that the last look has left in the pipe
 	aging atomic.Bool  // look at the age of the files
@@ -84,19 +86,33 @@ func (k *Pumps) Start(service string, r *os.File, run func() uint64, o Options) 
 	if err != nil {
 		return nil, fmt.Errorf("read the log pipe of %s: not a pipe: %w", service, err)
 	}
-	if o.MaxSize <= 0 {
-		o.MaxSize = defaultMaxSize
-	}
-	if o.Keep == 0 {
-		o.Keep = defaultKeep
-	}
+	b := newBounds(o.MaxSize, o.Keep)
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
 	p := &Pump{k: k, service: service, r: r, fd: fd, cap: size, limit: min(maxLine, size/2), run: run, o: o}
-	p.file = file{dir: filepath.Join(o.Dir, dirName(service)), maxSize: o.MaxSize, keep: max(o.Keep, 0), maxAge: o.MaxAge, packer: k.packer}
+	p.file = file{dir: filepath.Join(o.Dir, dirName(service)), maxSize: b.maxSize, keep: b.keep, maxAge: o.MaxAge, packer: k.packer}
 	return p, k.register(p)
 }
+
+// bounds are what rotation keeps.
+type bounds struct {
+	maxSize int64
+	keep    int
+}
+
+func newBounds(maxSize int64, keep int) *bounds {
+	if maxSize <= 0 {
+		maxSize = defaultMaxSize
+	}
+	if keep == 0 {
+		keep = defaultKeep
+	}
+	return &bounds{maxSize, max(keep, 0)}
+}
+
+// Bound changes MaxSize and Keep of the options; it counts from the next lines on.
+func (p *Pump) Bound(maxSize int64, keep int) { p.bounds.Store(newBounds(maxSize, keep)) }
 
 func (k *Pumps) register(p *Pump) error {
 	k.mu.Lock()
@@ -126,6 +142,9 @@ func (p *Pump) takeHungUp() bool {
 
 // pump carries what is in the pipe now, up to the last newline or, with rest, to the end. It returns how many bytes left the pipe.
 func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
+	if b := p.bounds.Load(); b != nil {
+		p.file.maxSize, p.file.keep = b.maxSize, b.keep
+	}
 	now := p.o.Clock()
 	if p.aging.Swap(false) {
 		if err := p.age(now); errors.Is(err, errTurnLost) {

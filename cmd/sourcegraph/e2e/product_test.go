@@ -231,9 +231,15 @@ func stocked(t *testing.T) (a *appliance, needles int) {
 	return a, a.stock()
 }
 
+// stock starts it and gives it an administrator and two repositories.
 func (a *appliance) stock() (needles int) {
 	a.t.Helper()
 	a.up()
+	return a.stockRunning()
+}
+
+func (a *appliance) stockRunning() (needles int) {
+	a.t.Helper()
 	a.administrator()
 	var files []string
 	for i := range 40 {

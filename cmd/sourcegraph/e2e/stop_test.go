@@ -12,19 +12,20 @@ import (
 	"github.com/sourcegraph/appliance/supervisor/api"
 )
 
-// logOf gives all that a service has written, of the files on disk.
+// logOf gives what a service has written into its present file.
 func (a *appliance) logOf(service string) string {
 	a.t.Helper()
-	files, err := filepath.Glob(filepath.Join(a.data(), "logs", service+"*", "current"))
+	text, err := os.ReadFile(filepath.Join(a.logDir(service), "current"))
 	require.NoError(a.t, err)
-	require.NotEmpty(a.t, files, service)
-	var all strings.Builder
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		require.NoError(a.t, err)
-		all.Write(text)
-	}
-	return all.String()
+	return string(text)
+}
+
+func (a *appliance) logDir(service string) string {
+	a.t.Helper()
+	found, err := filepath.Glob(filepath.Join(a.data(), "logs", service+"*"))
+	require.NoError(a.t, err)
+	require.Len(a.t, found, 1, service)
+	return found[0]
 }
 
 // TestStopAndStart keeps everything that users made, over an ordered stop and over a kill of stage 0.
