@@ -251,3 +251,14 @@ func (a *appliance) stockRunning() (needles int) {
 	a.answers("needle count:all", needles)
 	return needles
 }
+
+// get asks as nobody.
+func (a *appliance) get(path string) (int, string) {
+	a.t.Helper()
+	resp, err := http.Get(a.url(path))
+	require.NoError(a.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(a.t, err)
+	return resp.StatusCode, string(body)
+}
