@@ -139,6 +139,13 @@ func TestE13ChildKillsItsGroup(t *testing.T) {
 	require.Equal(t, syscall.SIGKILL, start(t, s, role("killgroup")).wait(t).Signal)
 }
 
+// signalSet reads a set of /proc/PID/status, without 32 and 33: the C library keeps those to itself, and what started the tests may have ignored one.
+func signalSet(t *testing.T, hex string) uint64 {
+	set, err := strconv.ParseUint(hex, 16, 64)
+	require.NoError(t, err)
+	return set &^ (1<<31 | 1<<32)
+}
+
 // E14: nothing of our own state is inherited: signals, mask, umask, descriptors, environment, controlling session.
 func TestE14InheritedState(t *testing.T) {
 	if !isInner("TestE14InheritedState") {
@@ -146,7 +153,9 @@ func TestE14InheritedState(t *testing.T) {
 		return
 	}
 	status := must(os.ReadFile("/proc/self/status"))
-	require.Contains(t, string(status), "SigIgn:\t0000000000001201", "the setup ignores HUP, USR1 and PIPE")
+	require.Contains(t, string(status), "SigIgn:\t")
+	_, ignored, _ := strings.Cut(string(status), "SigIgn:\t")
+	require.EqualValues(t, 0x1201, signalSet(t, ignored[:16]), "the setup ignores HUP, USR1 and PIPE")
 	unix.Umask(0o077)
 	leak := must(os.Open("/dev/zero"))
 	defer leak.Close()
@@ -165,7 +174,7 @@ func TestE14InheritedState(t *testing.T) {
 		seen[k] = strings.TrimSpace(v)
 	}
 	for _, set := range []string{"SigIgn", "SigBlk", "SigCgt"} {
-		require.Equal(t, "0000000000000000", seen[set], set)
+		require.Zero(t, signalSet(t, seen[set]), set)
 	}
 	require.Equal(t, "1", seen["NoNewPrivs"])
 

@@ -3,11 +3,15 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,8 +34,9 @@ type appliance struct {
 	dir    string // everything of it; open to all users
 	listen string
 	client *api.Client
-	token  string // of the first administrator
-	cgroup string // name of its cgroup, once noted
+	token  string            // of the first administrator
+	ports  map[string]string // of the services, as YAML
+	cgroup string            // name of its cgroup, once noted
 	attr   *syscall.SysProcAttr
 	env    []string
 
@@ -74,6 +79,8 @@ func install(t *testing.T) *appliance {
 		require.NoError(t, os.MkdirAll(d, 0o755))
 		require.NoError(t, os.Chmod(d, 0o755))
 	}
+	a.choosePorts()
+	a.configure("")
 	a.client = api.Dial(filepath.Join(a.data(), "run", "admin.sock"), "e2e test")
 	t.Cleanup(a.client.Close)
 	return a
@@ -104,9 +111,47 @@ func (a *appliance) data() string { return filepath.Join(a.dir, "data") }
 func (a *appliance) conf() string { return filepath.Join(a.dir, "conf") }
 func (a *appliance) src() string  { return filepath.Join(a.dir, "src") }
 
-// configure writes appliance.yaml.
-func (a *appliance) configure(yaml string) {
+// ports are those of the demo's services.
+var ports = map[string][]string{
+	"postgres": {"postgres"}, "redis-cache": {"redis"}, "redis-store": {"redis"}, "frontend": {"http", "internal", "debug"},
+	"gitserver": {"http", "debug"}, "searcher": {"http", "debug"}, "worker": {"http", "debug"},
+}
+
+// choosePorts gives this appliance ports of its own: another one that starts at the same moment would choose the same.
+func (a *appliance) choosePorts() {
 	a.t.Helper()
+	a.ports = map[string]string{}
+	next := 12000 + rand.IntN(7000)
+	for _, service := range slices.Sorted(maps.Keys(ports)) {
+		var chosen []string
+		for _, name := range ports[service] {
+			for next++; !isFree(next); next++ {
+				require.Less(a.t, next, 30000, "no free port")
+			}
+			chosen = append(chosen, fmt.Sprintf("%s: %d", name, next))
+		}
+		a.ports[service] = "ports: {" + strings.Join(chosen, ", ") + "}"
+	}
+}
+
+func isFree(port int) bool {
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		ln.Close()
+	}
+	return err == nil
+}
+
+// configure writes appliance.yaml: the ports, and more keys of one service, or of none.
+func (a *appliance) configure(service string, lines ...string) {
+	a.t.Helper()
+	yaml := "services:\n"
+	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
+		yaml += "  " + name + ":\n    " + a.ports[name] + "\n"
+		if name == service {
+			yaml += "    " + strings.Join(lines, "\n    ") + "\n"
+		}
+	}
 	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"), []byte(yaml), 0o644))
 }
 
@@ -144,6 +189,10 @@ func (a *appliance) start(args ...string) {
 		}
 		if a.whole.Failed() {
 			a.whole.Logf("run said:\n%s", out)
+			for _, name := range []string{"postgres", "migrator", "frontend", "searcher", "gitserver", "worker"} {
+				text, _ := os.ReadFile(filepath.Join(a.data(), "logs", name, "current")) // there may be none yet
+				a.whole.Logf("%s said last:\n%s", name, text[max(0, len(text)-1500):])
+			}
 		}
 	})
 }

@@ -163,7 +163,7 @@ func (b *browser) screenshot(name string) {
 func TestPage(t *testing.T) {
 	b := newBrowser(t)
 	a := install(t)
-	a.configure(override("frontend", "env: {DEMO_SLOW_START: 3s}"))
+	a.configure("frontend", "env: {DEMO_SLOW_START: 3s}")
 	url := a.repository("one", "main.go", "package main\n\nfunc main() {\n\tprintln(\"needle 🙂 needle\")\n}\n", "z.txt", "needle\n")
 	a.start()
 	require.True(t, a.eventually(func() bool {

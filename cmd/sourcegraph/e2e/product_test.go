@@ -144,6 +144,20 @@ func (a *appliance) search(ctx context.Context, client *http.Client, query strin
 
 var errUnfinished = errors.New("the stream has no done event")
 
+// complete is an error when the search says that it left something out: then its count is honest, and not the whole.
+func complete(progress string) error {
+	var p struct {
+		Skipped []struct{ Reason, Title string }
+	}
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(progress, "data: ")), &p); err != nil {
+		return err
+	}
+	if len(p.Skipped) > 0 {
+		return fmt.Errorf("not everything was searched: %s: %s", p.Skipped[0].Reason, p.Skipped[0].Title)
+	}
+	return nil
+}
+
 // matchesOf counts the matches of a stream that must have ended well.
 func matchesOf(stream string) (matches int, err error) {
 	done := false
@@ -153,6 +167,10 @@ func matchesOf(stream string) (matches int, err error) {
 		switch name {
 		case "event: alert", "event: error":
 			return 0, errors.New(block)
+		case "event: progress":
+			if err := complete(data); err != nil {
+				return 0, err
+			}
 		case "event: matches":
 			var list []struct {
 				LineMatches []struct{ OffsetAndLengths [][2]int }
