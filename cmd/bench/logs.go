@@ -121,9 +121,10 @@ func (b *bench) floodPeer(name string, s service, argv func(dir string) []string
 	return done.at - began.at, err
 }
 
-// killsWhileLogging counts what survives while stage 1 is killed again and again.
+// killsWhileLogging counts what survives while stage 1 is killed again and again. Lives that short make stage 0 wait up to 10 s before
+// the next, so that the writer stands still, then floods: it must go on for about 150 s.
 func (b *bench) killsWhileLogging(kills int) (row, error) {
-	const rate, lines = 100_000, 1_500_000
+	const rate, lines = 20_000, 3_600_000
 	s := service{name: "steady", args: []string{"lines=" + strconv.Itoa(lines), "rate=" + strconv.Itoa(rate)}, keep: keepAll}
 	dir, err := b.place(us)
 	if err != nil {
@@ -139,12 +140,12 @@ func (b *bench) killsWhileLogging(kills int) (row, error) {
 		return row{}, err
 	}
 	for range kills {
-		time.Sleep(400 * time.Millisecond)
 		pid := 0
-		if err := until("a stage 1", time.Millisecond, func() bool { pid, err = r.role("supervise"); return err == nil }); err != nil {
+		if err := until("a stage 1", 10*time.Millisecond, func() bool { pid, err = r.role("supervise"); return err == nil }); err != nil {
 			r.stop()
 			return row{}, err
 		}
+		time.Sleep(200 * time.Millisecond) // it reads what has gathered
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_, err = b.stamps.next(s.name, "done")

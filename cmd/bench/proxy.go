@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,13 +45,22 @@ func doorFigure(b *bench) (rows []row, err error) {
 		}
 		ports[name] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
-	argv, err := b.setUpDoor(dir, ports[us], ports["direct"])
-	if err == nil {
-		err = errors.Join(launch(ours(), argv...), launch(contestant{name: "bare", stop: syscall.SIGTERM}, b.self, roleFlag, "bare", ports["ReverseProxy"], ports["direct"]))
+	for _, p := range []struct {
+		name string
+		argv []string
+	}{
+		{"origin", []string{b.self, roleFlag, "origin", ports["direct"]}},
+		{"bare", []string{b.self, roleFlag, "bare", ports["ReverseProxy"], ports["direct"]}},
+	} {
+		if err := launch(contestant{name: p.name, stop: syscall.SIGTERM}, p.argv...); err != nil {
+			return nil, err
+		}
 	}
+	front, err := startDoor(b.program, ports[us], ports["direct"])
 	if err != nil {
 		return nil, err
 	}
+	defer front.stop()
 	all := []proxied{{"direct", ports["direct"]}, {us, ports[us]}, {"ReverseProxy", ports["ReverseProxy"]}}
 	for name, setUp := range map[string]func(dir, listen, backend string) ([]string, error){"haproxy": setUpHaproxy, "nginx": setUpNginx} {
 		argv, err := setUp(dir, ports[name], ports["direct"])
@@ -110,33 +117,6 @@ func (b *bench) load(all []proxied) ([]row, error) {
 		{title: "its p99", unit: "ms", cells: p99.cells(0.5), atMost: true, limit: 4, target: "≤ 4 ms"},
 		{title: "front door, 1 MB responses", unit: "MB/s", cells: big.cells(0.5), limit: big.median("haproxy"), target: "≥ haproxy"},
 	}, nil
-}
-
-// setUpDoor runs the origin as the site's frontend.
-func (b *bench) setUpDoor(dir, listen, backend string) ([]string, error) {
-	_, text, err := net.SplitHostPort(backend)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		return nil, err
-	}
-	self := filepath.Join(dir, "origin") // where the service's user can run it
-	program, err := os.ReadFile(b.self)
-	if err != nil {
-		return nil, err
-	}
-	probe := map[string]any{"tcp": true, "port": "http"}
-	def, err := json.Marshal(map[string]any{"frontend": map[string]any{
-		"command": []string{self, roleFlag, "origin", backend}, "ports": map[string]int{"http": port}, "ready": probe,
-	}})
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(os.WriteFile(self, program, 0o755), os.Mkdir(filepath.Join(dir, "services.d"), 0o755),
-		os.WriteFile(filepath.Join(dir, "services.d", "frontend.yaml"), def, 0o644))
-	return []string{b.program, "--data", filepath.Join(dir, "data"), "--config", filepath.Join(dir, "appliance.yaml"), "run", "--release", "none", "--listen", listen}, err
 }
 
 func setUpHaproxy(dir, listen, backend string) ([]string, error) {
