@@ -54,7 +54,8 @@ func TestBadRepositories(t *testing.T) {
 		require.False(t, said(part).MirrorInfo.Cloned)
 		require.Contains(t, last, want, part)
 	}
-	a.answers("needle count:all", 7) // 1 good, 5 odd, 1 outer: the submodule is another repository
+	a.answers("needle count:all repo:(good|odd|outer)$", 7) // 1 good, 5 odd, 1 outer: the submodule is another repository
+	require.ErrorContains(t, a.finds("needle count:all", 7), "repository-missing", "an answer without them says so")
 	require.Empty(t, a.missing(), "bad repositories make no service unwell")
 	require.Nil(t, said("empty").MirrorInfo.LastError, "an empty repository is none that is broken")
 }
