@@ -202,6 +202,9 @@ func matchesOf(stream string) (matches int, err error) {
 	if !done {
 		return matches, errUnfinished
 	}
+	if left != "" {
+		return matches, &partial{left}
+	}
 	return matches, nil
 }
 
