@@ -24,6 +24,9 @@ func TestRecordsKeepWhatTheNextSupervisorNeeds(t *testing.T) {
 		{Name: "a", State: api.Backoff, Since: now, Wanted: true, Run: 3, Until: now.Add(time.Second), Streaks: map[string]int{"crash": 3}, Reason: "exited with status 2",
 			LastExit: &api.Exit{At: api.Time{Time: now}, Cause: api.CauseExit, Code: 2}},
 		{Name: "a", State: api.Stopped, Since: now, StoppedBy: "uid 0: stop a", Run: 3},
+		{Name: "a", State: api.Stopped, Since: now, Reason: "disabled"},
+		{Name: "a", State: api.Stopping, Since: now, StoppedBy: "uid 0: stop a", Run: 3, Alive: true, Ordered: true},
+		{Name: "a", State: api.Stopping, Since: now, Wanted: true, Run: 3, Alive: true},
 		{Name: "a", State: api.Ready, Since: now, Wanted: true, Run: 1, Completed: true, Reason: "completed", ReadySince: now},
 	} {
 		u := &unit{name: "a", inst: inst("a", 0, 0), view: v}

@@ -110,7 +110,9 @@ func (m *Machine) Begin(now time.Time, before *View) []Action {
 			acts = append(acts, Action{Do: DoProbe, Run: m.run})
 		}
 	case api.Stopping:
-		acts = append(acts, m.signal()...)
+		if !m.ordered { // an ordered one goes on once what needs it has said that it is gone
+			acts = append(acts, m.signal()...)
+		}
 	case api.Unkillable:
 		acts = append(acts, Action{Do: DoKill, Run: m.run})
 	case api.Backoff:

@@ -196,6 +196,18 @@ func TestOrderedStopWaitsForDependents(t *testing.T) {
 	require.Contains(t, dos(acts), DoSignal)
 }
 
+// TestOrderedStopIsOrderedAfterAdoption: a new supervisor does not signal before the dependents are gone either.
+func TestOrderedStopIsOrderedAfterAdoption(t *testing.T) {
+	m := up(t, plain("a"), "b")
+	handle(t, m, t0, Event{Kind: StopWanted})
+	before := m.View()
+	n := NewMachine(plain("a"), []string{"b"}, steady)
+	require.Empty(t, dos(n.Begin(t0, &before)), "b has not said that it is gone")
+	require.True(t, n.Snapshot().Held)
+	require.Empty(t, dos(handle(t, n, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "b", Alive: true, Held: true}})))
+	require.Contains(t, dos(handle(t, n, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "b", Held: true}})), DoSignal)
+}
+
 // TestAKilledMigratorFailsForGood: it is not run again by itself, since the database may be dirty.
 func TestAKilledMigratorFailsForGood(t *testing.T) {
 	inst := plain("migrator")

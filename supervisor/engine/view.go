@@ -25,6 +25,7 @@ type View struct {
 	Until       time.Time      // Backoff: when it starts again
 	Killed      bool           // the present or last stop had to kill
 	Forced      bool           // so had the one before this run
+	Ordered     bool           // Stopping: not before what needs it is gone
 	Held        bool
 	Alive       bool
 	ReadySince  time.Time // of this run; zero if it was not ready
@@ -54,7 +55,7 @@ func (m *Machine) View() View {
 	v := View{
 		Name: m.inst.Name(), State: m.state, Since: m.since, Reason: m.reason, WaitingFor: m.waitingFor(), Wanted: m.wanted,
 		StoppedBy: m.stoppedBy, PID: m.pid, Run: m.run, Restarts: m.restarts, LastExit: m.lastExit, Streaks: map[string]int{},
-		Until: m.until, Killed: m.killed, Forced: m.forced, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
+		Until: m.until, Killed: m.killed, Forced: m.forced, Ordered: m.ordered, Held: m.isHeld(), Alive: m.alive, ReadySince: m.readyAt, Completed: m.completed,
 		CausedBy: m.causedBy, Evidence: m.evidence, Event: m.last, Actor: m.actor, Transition: m.moved, Previous: m.previous,
 		InstanceSum: m.inst.Hash,
 	}
@@ -85,7 +86,7 @@ func (m *Machine) restore(v View) {
 		m.streaks[k] = n
 	}
 	if m.state == api.Stopping {
-		m.stopCause = api.CauseStopped
+		m.stopCause, m.ordered = api.CauseStopped, v.Ordered
 	}
 }
 

@@ -42,6 +42,7 @@ type Record struct {
 	Backoff    *Backoff       `json:"backoff,omitempty"`  // set while it waits
 	Failures   map[string]int `json:"failures,omitempty"` // consecutive short runs, by cause
 	Stopped    *Stopped       `json:"stopped,omitempty"`  // an operator stopped it
+	Ordered    bool           `json:"ordered,omitempty"`  // its stop waits for what needs it
 	PlanHash   string         `json:"plan,omitempty"`     // accepted plan
 }
 
