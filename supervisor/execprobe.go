@@ -61,8 +61,8 @@ func (h *Host) execSpec(u *unit) (api.ExecSpec, error) {
 		return api.ExecSpec{}, err
 	}
 	spec := api.ExecSpec{Env: inst.Env, Dir: inst.Dir, UID: acc.uid, GID: acc.gid}
-	if l, v := u.current(); l != nil && v.Alive && l.group != nil {
-		for _, dir := range l.group.Paths() {
+	if l, v := u.current(); l != nil && v.Alive {
+		for _, dir := range l.groupPaths() {
 			spec.Cgroups = append(spec.Cgroups, filepath.Join(dir, "cgroup.procs"))
 		}
 	}

@@ -44,6 +44,9 @@ func (h *Host) Kill(name string, run uint64, force bool) {
 // prove kills what is left of the run until nothing is, and says whether anything had to be. There is no deadline: what the kernel does
 // not let die is shown as unkillable meanwhile (E7).
 func (h *Host) prove(l *life, force bool) (killed bool) {
+	if l.forgotten.Load() {
+		return false
+	}
 	if !force && (h.empty(l) || l.wasTold() && h.emptySoon(l)) {
 		return false
 	}
@@ -113,6 +116,9 @@ func (h *Host) killAll(l *life) {
 
 // forget frees what a dead run held.
 func (h *Host) forget(l *life) {
+	if l.forgotten.Swap(true) {
+		return
+	}
 	if l.mark != 0 && h.marks != nil {
 		h.marks.Free(l.mark)
 	}

@@ -396,3 +396,28 @@ never: {command: [/bin/sleep, "1000"], ready: {tcp: true, port: main}, ports: {m
 	s.until("probed", in(api.Ready))
 	require.Equal(t, api.Starting, s.status()["never"].State)
 }
+
+// TestE25FailedStartsLeaveNothing: a start that fails again and again leaves no descriptor and no cgroup behind.
+func TestE25FailedStartsLeaveNothing(t *testing.T) {
+	s := newSite(t, "")
+	program := filepath.Join(s.dir, "busy")
+	b, err := os.ReadFile("/bin/sleep")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(program, b, 0o755))
+	held, err := os.OpenFile(program, os.O_WRONLY, 0) // ETXTBSY for whoever executes it: a fault that passes
+	require.NoError(t, err)
+	defer held.Close()
+	s.write("busy: {command: [" + program + ", \"1000\"], restart: {max: 100ms}}")
+	s.start()
+	descriptors := func() int {
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.status()[""].PID))
+		require.NoError(t, err)
+		return len(list)
+	}
+	s.until("busy", func(svc api.Service) bool { return svc.Run >= 5 })
+	before := descriptors()
+	s.until("busy", func(svc api.Service) bool { return svc.Run >= 45 })
+	require.Less(t, descriptors(), before+20)
+	held.Close()
+	s.until("busy", in(api.Ready))
+}

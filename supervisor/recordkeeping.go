@@ -14,6 +14,8 @@ import (
 
 // keepRecord writes what the next supervisor must know. A disk that is full does not stop the service: the record goes to stage 0.
 func (h *Host) keepRecord(u *unit, l *life) {
+	u.keeping.Lock() // an older record must not overtake a newer one
+	defer u.keeping.Unlock()
 	u.mu.Lock()
 	r := h.recordOf(u, l)
 	u.mu.Unlock()
@@ -44,6 +46,8 @@ func (h *Host) recordOf(u *unit, l *life) record.Record {
 		PlanHash: h.planHash(), Ordered: v.Ordered,
 	}
 	if l != nil && l.run >= v.Run {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		r.Run, r.Mark, r.Hash = l.run, l.mark, l.inst.Hash
 		if l.group != nil {
 			r.Cgroups = l.group.Paths()

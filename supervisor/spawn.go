@@ -30,12 +30,17 @@ func (h *Host) Spawn(name string, run uint64) {
 
 func (h *Host) start(u *unit, l *life) {
 	p, err := h.bringUp(u, l)
-	close(l.up)
 	if err != nil {
-		h.engine.Post(u.name, spawnFailed(l, err))
+		ev := spawnFailed(l, err)
+		h.prove(l, false) // what a preparation left running
+		l.cancel()
+		h.forget(l)
+		close(l.up)
+		h.engine.Post(u.name, ev)
 		close(l.ended)
 		return
 	}
+	close(l.up)
 	pid := 0
 	if p != nil {
 		pid = p.PID()
@@ -104,22 +109,33 @@ func (h *Host) bringUp(u *unit, l *life) (*process.Process, error) {
 		}
 	}
 	spec := h.spec(u, l, inst, acc)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.unwanted {
+	if l.isUnwanted() {
 		return nil, errUnwanted
 	}
-	p, err := h.spawner.Start(spec)
+	p, err := h.spawner.Start(spec) // without the lock: an exec from a disk that hangs must not hold up the machine
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
 	l.proc = p
+	l.mu.Unlock()
 	h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, PID: p.PID(), StartTime: p.StartTime(), Cgroup: l.cgroups()})
+	if l.isUnwanted() { // told to stop while it was born
+		h.Signal(u.name, l.run)
+	}
 	return p, nil
 }
 
 // enclose gives the run its cgroup and its mark, and records both before anything is born in them.
 func (h *Host) enclose(u *unit, l *life, inst services.Instance) error {
+	if err := h.bound(u, l, inst); err != nil {
+		return err
+	}
+	h.keepRecord(u, l)
+	return nil
+}
+
+func (h *Host) bound(u *unit, l *life, inst services.Instance) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h.marks != nil {
@@ -141,7 +157,6 @@ func (h *Host) enclose(u *unit, l *life, inst services.Instance) error {
 		l.ooms, _ = group.OOMKills() // not told: then no kill is taken for one
 		h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, Cgroup: l.cgroups()})
 	}
-	h.keepRecord(u, l)
 	return nil
 }
 

@@ -22,6 +22,8 @@ type unit struct {
 	runs  atomic.Uint64
 	tally metrics.Tally
 
+	keeping sync.Mutex // the run record is made and written
+
 	mu   sync.Mutex
 	inst services.Instance
 	news chan struct{} // closed when inst is replaced
@@ -89,6 +91,7 @@ type life struct {
 	unwanted    bool // told to stop before it had a process
 	told        bool // told to stop by its signal
 	probing     bool
+	forgotten   atomic.Bool // dead, and what it held is freed
 	expected    atomic.Bool // said in its log that it wants to be restarted
 	ooms        uint64      // OOM kills of its group when it began
 	oomsCounted uint64      // of those since, in the tally
@@ -103,6 +106,22 @@ func (l *life) wasTold() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.told
+}
+
+// groupPaths are the directories of its cgroup, none without one.
+func (l *life) groupPaths() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.group == nil {
+		return nil
+	}
+	return l.group.Paths()
+}
+
+func (l *life) isUnwanted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unwanted
 }
 
 func (l *life) signalReady() { l.once.Do(func() { close(l.ready) }) }
