@@ -22,8 +22,8 @@ func (s *Supervisor) Start(ctx context.Context, who api.Peer, names []string) (a
 	all := s.graph().withNeeds(chosen)
 	s.command(who, "start", all)
 	before := s.host.runs(all)
-	for _, name := range all {
-		s.engine.Post(name, engine.Event{Kind: engine.StartWanted, Actor: actor(who)})
+	if err := s.order(all, engine.Event{Kind: engine.StartWanted, Actor: actor(who)}); err != nil {
+		return api.Operation{}, err
 	}
 	return s.awaitUp(ctx, all, func(v engine.View) bool { return v.Run > before[v.Name] || v.State == api.Ready })
 }
@@ -36,11 +36,35 @@ func (s *Supervisor) Restart(ctx context.Context, who api.Peer, names []string) 
 	}
 	s.command(who, "restart", chosen)
 	before := s.host.runs(chosen)
-	for _, name := range chosen {
-		s.engine.Post(name, engine.Event{Kind: engine.RestartWanted, Actor: actor(who)})
+	if err := s.order(chosen, engine.Event{Kind: engine.RestartWanted, Actor: actor(who)}); err != nil {
+		return api.Operation{}, err
 	}
 	op, err := s.awaitUp(ctx, chosen, func(v engine.View) bool { return v.Run > before[v.Name] })
 	return op, err
+}
+
+// order tells instances to run, unless the appliance is stopping: what came up now would have to be killed.
+func (s *Supervisor) order(names []string, ev engine.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return errStopping()
+	}
+	for _, name := range names {
+		s.engine.Post(name, ev)
+	}
+	return nil
+}
+
+// beginStop lets no order to run come after it.
+func (s *Supervisor) beginStop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping.Store(true)
+}
+
+func errStopping() error {
+	return &api.Error{Code: 6, Message: "the appliance is stopping", Remedy: "start it again once it has ended: sourcegraph run"}
 }
 
 // awaitUp waits until each instance has come up, or has failed in a run that begun says is the one meant.

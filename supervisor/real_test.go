@@ -421,3 +421,58 @@ func TestE25FailedStartsLeaveNothing(t *testing.T) {
 	held.Close()
 	s.until("busy", in(api.Ready))
 }
+
+// TestE54EditedConfigurationWaitsForReload: a new stage 1 goes on with the accepted plan; what left the configuration is stopped by the
+// reload, not forgotten, and what changed in it is restarted by the reload.
+func TestE54EditedConfigurationWaitsForReload(t *testing.T) {
+	const two = "gone: {command: [sleep, \"1000\"]}\n"
+	s := newSite(t, two+"kept: {command: [sleep, \"1000\"]}\n")
+	s.start()
+	gone, kept := s.until("gone", in(api.Ready)), s.until("kept", in(api.Ready))
+	s.write("kept: {command: [sleep, \"2000\"]}\n")
+	first := s.status()[""].PID
+	require.NoError(t, syscall.Kill(first, syscall.SIGKILL))
+	require.True(t, waitFor(30*time.Second, func() bool { pid := s.status()[""].PID; return pid != 0 && pid != first }))
+	require.Equal(t, gone.PID, s.until("gone", in(api.Ready)).PID)
+	require.Equal(t, kept.PID, s.until("kept", in(api.Ready)).PID)
+	change, err := s.client.Reload(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, []string{"gone"}, change.Stopped)
+	require.Equal(t, []string{"kept"}, change.Restarted)
+	require.False(t, lives(gone.PID))
+	s.until("kept", func(svc api.Service) bool { return svc.State == api.Ready && svc.PID != kept.PID })
+}
+
+// TestReloadDoesNotUndoAnOperatorsStop: it holds until an operator's start, which runs the new definition.
+func TestReloadDoesNotUndoAnOperatorsStop(t *testing.T) {
+	s := newSite(t, "a: {command: [sleep, \"1000\"]}\n")
+	s.start()
+	s.until("a", in(api.Ready))
+	_, err := s.client.Stop(context.Background(), []string{"a"})
+	require.NoError(t, err)
+	s.write("a: {command: [sleep, \"2000\"]}\n")
+	_, err = s.client.Reload(context.Background())
+	require.NoError(t, err)
+	_, err = s.client.Start(context.Background(), []string{"a"})
+	require.NoError(t, err)
+	a := s.until("a", in(api.Ready))
+	require.EqualValues(t, 2, a.Run, "the reload started it")
+	said, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", a.PID))
+	require.NoError(t, err)
+	require.Contains(t, string(said), "2000")
+}
+
+// TestNothingStartsDuringAShutdown: an order to run that comes while everything is being stopped is refused, and the stop is in time.
+func TestNothingStartsDuringAShutdown(t *testing.T) {
+	s := newSite(t, "slow: {command: [/bin/sh, -c, \"trap 'sleep 3; exit 0' TERM; while :; do sleep 0.1; done\"], stop: {grace: 20s}}\nfast: {command: [sleep, \"1000\"]}\n")
+	s.start()
+	s.until("slow", in(api.Ready))
+	s.until("fast", in(api.Ready))
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.until("fast", in(api.Stopped))
+	_, err := s.client.Start(context.Background(), []string{"fast"})
+	require.ErrorContains(t, err, "stopping")
+	_, err = s.client.Reload(context.Background())
+	require.ErrorContains(t, err, "stopping")
+	require.Zero(t, s.stop())
+}

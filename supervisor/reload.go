@@ -18,6 +18,9 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	ctx = context.WithoutCancel(ctx) // who asked may go; half a reload must not stay
 	s.opLock.Lock()
 	defer s.opLock.Unlock()
+	if s.stopping.Load() {
+		return api.Change{}, errStopping()
+	}
 	s.event(api.Event{Kind: "command", Message: "reload", Actor: actor(who)})
 	next, err := roster.Load(s.opts.Roster)
 	if err != nil {
@@ -31,9 +34,10 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 		return change, err
 	}
 	before := s.site()
-	s.mu.Lock()
-	s.roster = next
-	s.mu.Unlock()
+	was := s.plan().Instances
+	if err := s.adoptPlan(next); err != nil {
+		return change, err
+	}
 	if err := s.relisten(before); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
@@ -47,13 +51,43 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	s.replace(slices.Concat(d.same, d.changed))
 	by := actor(who)
 	for _, inst := range d.changed {
-		s.engine.Post(inst.Name(), turn(inst, by))
+		if s.stoppedByOperator(inst, was) {
+			continue
+		}
+		if ev := turn(inst, by); ev.Kind == engine.StopWanted {
+			s.engine.Post(inst.Name(), ev)
+		} else if err := s.order([]string{inst.Name()}, ev); err != nil {
+			return change, err
+		}
 	}
 	if err := s.add(d.added, nil); err != nil {
 		return change, err
 	}
+	if s.stopping.Load() { // the stop came meanwhile, and may not have seen what was added
+		for _, inst := range d.added {
+			s.engine.Post(inst.Name(), engine.Event{Kind: engine.StopWanted, Actor: "shutdown", Shutdown: true})
+		}
+	}
 	s.showDoor()
 	return change, nil
+}
+
+// adoptPlan makes a plan the present one, unless the appliance is stopping the old one.
+func (s *Supervisor) adoptPlan(next *roster.Roster) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return errStopping()
+	}
+	s.roster = next
+	return nil
+}
+
+// stoppedByOperator says whether an instance that the old plan wanted was stopped by a person: that holds until a person's start, and the
+// new definition counts from then on.
+func (s *Supervisor) stoppedByOperator(inst services.Instance, was []services.Instance) bool {
+	v, ok := s.engine.View(inst.Name())
+	return ok && !v.Wanted && slices.ContainsFunc(was, func(old services.Instance) bool { return old.Name() == inst.Name() && old.Wanted })
 }
 
 // relisten opens the front door where the new configuration wants it, and closes the old one. An address that cannot be had leaves the old in place.

@@ -122,19 +122,17 @@ func (s *Supervisor) supervise() error {
 	return s.attend()
 }
 
-// load finds what is to run. A later life of a supervisor starts on what the first one accepted when it finds nothing that is valid.
+// load finds what is to run. A later life of a supervisor goes on with the plan that was accepted last: an edit that nobody has asked to be
+// read must not change what runs, nor let a service that left the configuration run on without a supervisor.
 func (s *Supervisor) load() error {
-	r, err := roster.Load(s.opts.Roster)
-	if err != nil && s.hello.Run > 1 {
-		accepted, old := s.accepted()
-		if old != nil {
-			return errors.Join(err, old)
+	r, err := s.accepted()
+	if s.hello.Run <= 1 || err != nil {
+		if s.hello.Run > 1 {
+			s.log.Error("reading the configuration anew", "err", err)
 		}
-		s.log.Error("configuration; going on with the last accepted one", "err", err)
-		r, err = accepted, nil
-	}
-	if err != nil {
-		return err
+		if r, err = roster.Load(s.opts.Roster); err != nil {
+			return err
+		}
 	}
 	s.roster = r
 	if s.setup, err = openSetup(s.opts.Roster.DataDir); err != nil {
@@ -346,7 +344,7 @@ func (s *Supervisor) untilStopped(ctx context.Context) error {
 
 // end is the ordered stop: services in reverse order, then the door, then the word to stage 0.
 func (s *Supervisor) end(budget time.Duration) error {
-	s.stopping.Store(true)
+	s.beginStop()
 	s.log.Info("stopping", "within", budget.Round(time.Millisecond))
 	s.event(api.Event{Kind: "appliance", Message: "stopping"})
 	killed := s.stopAll("shutdown", budget)
