@@ -45,7 +45,7 @@ lint: ## vet, staticcheck, tidy, format
 
 bench: build ## the figures of ARCHITECTURE.md, peers side by side
 	@packaging/host-packages $(BENCH_NEEDS)
-	$(GO) run ./cmd/bench
+	$(GO) run ./cmd/bench -go $(GO)
 
 image: build ## sourcegraph:$(VERSION), without any registry
 	@packaging/host-packages mmdebstrap=mmdebstrap docker=docker.io
