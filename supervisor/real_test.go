@@ -445,18 +445,22 @@ func TestE54EditedConfigurationWaitsForReload(t *testing.T) {
 
 // TestReloadDoesNotUndoAnOperatorsStop: it holds until an operator's start, which runs the new definition.
 func TestReloadDoesNotUndoAnOperatorsStop(t *testing.T) {
-	s := newSite(t, "a: {command: [sleep, \"1000\"]}\n")
+	s := newSite(t, "a: {command: [sleep, \"1000\"]}\nb: {command: [sleep, \"1000\"]}\n")
 	s.start()
 	s.until("a", in(api.Ready))
+	s.until("b", in(api.Ready))
 	_, err := s.client.Stop(context.Background(), []string{"a"})
 	require.NoError(t, err)
-	s.write("a: {command: [sleep, \"2000\"]}\n")
+	s.write("a: {command: [sleep, \"2000\"]}\nb: {command: [sleep, \"2000\"]}\n")
 	_, err = s.client.Reload(context.Background())
 	require.NoError(t, err)
+	s.until("b", func(svc api.Service) bool { return svc.State == api.Ready && svc.Run == 2 }) // told after a was
+	a := s.status()["a"]
+	require.Equal(t, api.Stopped, a.State, "the reload started it")
+	require.EqualValues(t, 1, a.Run)
 	_, err = s.client.Start(context.Background(), []string{"a"})
 	require.NoError(t, err)
-	a := s.until("a", in(api.Ready))
-	require.EqualValues(t, 2, a.Run, "the reload started it")
+	a = s.until("a", in(api.Ready))
 	said, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", a.PID))
 	require.NoError(t, err)
 	require.Contains(t, string(said), "2000")
