@@ -115,6 +115,10 @@ func (h *Host) endedMeanwhile(u *unit, l *life, why error) {
 
 // clearLeftovers kills what an earlier supervisor left behind that no record explains: a new life of stage 0 adopts nothing.
 func (h *Host) clearLeftovers(known map[string]inherited) {
+	if !h.tree.Contains() {
+		h.clearMarked(known)
+		return
+	}
 	names, err := h.tree.Groups()
 	if err != nil {
 		h.log.Warn("look for leftover cgroups", "err", err)

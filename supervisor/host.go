@@ -40,6 +40,7 @@ type Host struct {
 	log      *slog.Logger
 	runDir   string
 	bootID   string
+	appl     string // our name: it tells our processes from those of another appliance of the same user
 	users    *users.Book
 	separate bool           // services have users of their own
 	named    bool           // our own user has a name

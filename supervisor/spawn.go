@@ -175,7 +175,7 @@ func (l *life) cgroups() string {
 
 func (h *Host) spec(u *unit, l *life, inst services.Instance, acc account) process.Spec {
 	s := process.Spec{
-		Program: inst.Program, Argv: inst.Argv, Env: append(inst.Env, process.EnvVariable+"="+runName(l)), Dir: inst.Dir,
+		Program: inst.Program, Argv: inst.Argv, Env: append(inst.Env, process.EnvVariable+"="+h.runName(l)), Dir: inst.Dir,
 		UID: acc.uid, GID: acc.gid, Caps: inst.Caps, NoFile: uint64(max(0, inst.Budget.NoFile)),
 		Output: u.pipe, CgroupFD: -1, Files: h.files(u),
 	}

@@ -124,14 +124,18 @@ const EnvVariable = "APPLIANCE_RUN"
 // EnvMarked is every process whose environment names one of the runs. It finds no program that overwrites its environment, as PostgreSQL's children do,
 // and none of another user unless we are root.
 func (t *Table) EnvMarked(run string) []Proc {
-	want := []byte(EnvVariable + "=" + run)
+	return t.EnvMarkedAs(func(mark string) bool { return mark == run })
+}
+
+// EnvMarkedAs is every process whose environment names a run that is meant. What it overlooks is what [Table.EnvMarked] overlooks.
+func (t *Table) EnvMarkedAs(meant func(run string) bool) []Proc {
 	return t.where(func(p *Proc) bool {
 		env, err := os.ReadFile(procFile(p.PID, "environ"))
 		if err != nil {
 			return false
 		}
 		for entry := range bytes.SplitSeq(env, []byte{0}) {
-			if bytes.Equal(entry, want) {
+			if run, ok := bytes.CutPrefix(entry, []byte(EnvVariable+"=")); ok && meant(string(run)) {
 				return true
 			}
 		}
