@@ -53,7 +53,10 @@ func (h *Host) reserve(insts []services.Instance) error {
 	if err := h.users.Reserve(accounts); err != nil {
 		return err
 	}
-	return h.names.write(insts, h.account)
+	if err := h.names.write(insts, h.account); err != nil { // a full disk must not keep a supervisor from what runs (E46)
+		h.log.Warn("the names of users without an account cannot be kept", "err", err)
+	}
+	return nil
 }
 
 // uidOf is whom the instance runs as, by number.
