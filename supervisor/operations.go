@@ -135,7 +135,9 @@ func (s *Supervisor) awaitDown(ctx context.Context, affected, chosen []string) (
 func (s *Supervisor) stopAll(by string, budget time.Duration) (killed []string) {
 	graces := graces(s.plan().Instances, budget)
 	names := names(s.plan().Instances)
+	before := map[string]engine.View{}
 	for _, name := range names {
+		before[name], _ = s.engine.View(name)
 		s.engine.Post(name, engine.Event{Kind: engine.StopWanted, Actor: by, Grace: graces[name], Shutdown: true})
 	}
 	// What its grace cannot end is killed, and what that cannot end is unkillable: stage 0 holds the deadline behind that.
@@ -143,7 +145,9 @@ func (s *Supervisor) stopAll(by string, budget time.Duration) (killed []string) 
 	defer cancel()
 	_ = s.engine.Await(ctx, names, func(v engine.View) bool { return v.State == api.Stopped || v.State == api.Unkillable })
 	for _, name := range names {
-		if v, _ := s.engine.View(name); v.Killed || v.State != api.Stopped {
+		v, _ := s.engine.View(name)
+		ours := before[name].Alive || v.Run != before[name].Run // what an earlier stop killed was said then
+		if v.Killed && ours || v.State != api.Stopped {
 			killed = append(killed, name)
 		}
 	}
