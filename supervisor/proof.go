@@ -36,9 +36,31 @@ func (h *Host) Kill(name string, run uint64, force bool) {
 		killed := h.prove(l, force)
 		l.cancel()
 		<-l.ended // how it ended is told before that it is dead
+		h.endLine(u)
 		h.engine.Post(name, engine.Event{Kind: engine.Dead, Run: run, Killed: killed})
 		h.forget(l)
 	}()
+}
+
+// lineWait is how long the next run may be held up for the last words of this one; a disk that takes them does so in well under 1 ms.
+const lineWait = 50 * time.Millisecond
+
+// endLine keeps a last line without its newline: nothing will finish it, and the next run's first line is not its end (E47). A disk
+// that stalls is not waited for.
+func (h *Host) endLine(u *unit) {
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		ctx, cancel := context.WithTimeout(context.Background(), lineWait)
+		defer cancel()
+		_ = u.pump.Drain(ctx) // what could not be kept in time is kept with the next line
+	}()
+	timer := time.NewTimer(lineWait)
+	defer timer.Stop()
+	select {
+	case <-kept:
+	case <-timer.C:
+	}
 }
 
 // prove kills what is left of the run until nothing is, and says whether anything had to be. There is no deadline: what the kernel does
