@@ -263,6 +263,9 @@ func (s *Supervisor) begin(inv inventory) error {
 	}
 	s.host.clearLeftovers(before)
 	if inv.hello.Run == 1 { // later, our own services hold them
+		if err := checkDescriptors(len(s.plan().Instances)); err != nil {
+			return err
+		}
 		if err := s.rosterNow().CheckPorts(func(int) bool { return false }); err != nil {
 			return err
 		}
