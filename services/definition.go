@@ -42,7 +42,8 @@ type Definition struct {
 	Replicas Replicas
 	Switch   Switch        // how an upgrade replaces it
 	Snapshot SnapshotClass // whether an upgrade's snapshot must contain its data
-	Optional bool          // off unless services.<name>.disabled: false
+	Optional string        // why it is off unless services.<name>.disabled: false; empty: it runs
+	Spare    bool          // a release may lack its program: then it is off, and what users lose is said
 	Origin   string        // "built in", or the drop-in file that defines it
 	Variants []Variant     // what is different in some versions; At applies it
 }
@@ -191,7 +192,10 @@ type Budget struct {
 }
 
 // Metrics is where Prometheus scrapes a service.
-type Metrics struct{ Port, Path string }
+type Metrics struct {
+	Port, Path string
+	Job        string `json:",omitempty"` // as which job, since Sourcegraph's dashboards and alerts choose by that; empty: the service's name
+}
 
 // Replicas says whether a service can run more than once.
 type Replicas struct {

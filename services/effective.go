@@ -14,6 +14,7 @@ type Selection struct {
 	Version   string
 	Overrides map[string]Override // by name of a built-in service
 	DropIns   []Definition        // the site's own
+	Absent    map[string]bool     // spare services whose program the release lacks: off unless the site turns them on
 }
 
 // Effective is a definition with everything that was said of it.
@@ -30,7 +31,7 @@ func (s Selection) Effective() ([]Effective, error) {
 	var faults []error
 	for _, d := range Of(s.Product, s.Version) {
 		o := s.Overrides[d.Name]
-		e, err := effective(o.apply(d), o)
+		e, err := s.effective(o.apply(d), o)
 		faults = append(faults, err, checkPorts(d, o))
 		out = append(out, e)
 	}
@@ -44,7 +45,7 @@ func (s Selection) Effective() ([]Effective, error) {
 			continue
 		}
 		o := s.Overrides[d.Name]
-		e, err := effective(o.apply(d), o)
+		e, err := s.effective(o.apply(d), o)
 		faults = append(faults, err)
 		out = append(out, e)
 	}
@@ -53,8 +54,9 @@ func (s Selection) Effective() ([]Effective, error) {
 	return out, errors.Join(faults...)
 }
 
-func effective(d Definition, o Override) (Effective, error) {
-	e := Effective{Definition: d, Count: 1, Disabled: d.Optional, Command0: o.Command != nil || len(d.Releases) == 0}
+func (s Selection) effective(d Definition, o Override) (Effective, error) {
+	off := d.Optional != "" || d.Spare && s.Absent[d.Name]
+	e := Effective{Definition: d, Count: 1, Disabled: off, Command0: o.Command != nil || len(d.Releases) == 0}
 	setTo(&e.Count, o.Replicas)
 	setTo(&e.Disabled, o.Disabled)
 	if e.Count < 1 || e.Count > max(1, d.Replicas.Max) {

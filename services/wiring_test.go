@@ -179,6 +179,24 @@ func TestSelectionRefuses(t *testing.T) {
 	}
 }
 
+func TestWhatIsOffByDefaultCanBeTurnedOn(t *testing.T) {
+	site := func(d Definition, s Selection) bool {
+		e, err := s.effective(d, s.Overrides[d.Name])
+		require.NoError(t, err)
+		return !e.Disabled
+	}
+	no := false
+	on := map[string]Override{"x": {Disabled: &no}}
+	absent := map[string]bool{"x": true}
+	optional, spare := Definition{Name: "x", Optional: "a reason"}, Definition{Name: "x", Spare: true}
+	require.False(t, site(optional, Selection{}))
+	require.True(t, site(optional, Selection{Overrides: on}))
+	require.True(t, site(spare, Selection{}))
+	require.False(t, site(spare, Selection{Absent: absent}))
+	require.True(t, site(spare, Selection{Absent: absent, Overrides: on}))
+	require.True(t, site(Definition{Name: "x"}, Selection{Absent: absent}), "only a spare service may be absent")
+}
+
 func TestTemplateFaultsNameTheServiceAndTheField(t *testing.T) {
 	for text, want := range map[string]string{
 		"{{ .Address.htp }}":            `hello: command: "{{ .Address.htp }}": nothing is called "htp"`,

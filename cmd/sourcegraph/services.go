@@ -79,7 +79,7 @@ type definitionDocument struct {
 	Stop     string            `json:"stop"`
 	Grace    string            `json:"grace"`
 	Memory   int64             `json:"memory_bytes"`
-	Optional bool              `json:"optional"`
+	Optional string            `json:"optional"` // why it is off by default
 	Origin   string            `json:"origin"`
 }
 
@@ -168,6 +168,9 @@ func (s *screen) showDefinition(d definitionDocument) {
 	line("versions", strings.Join(d.Versions, ", "))
 	line("loss", d.Loss)
 	line("command", strings.Join(d.Command, " "))
+	if d.Optional != "" {
+		line("off", d.Optional+"; to turn it on: services."+d.Name+".disabled: false")
+	}
 	line("needs", strings.Join(d.Needs, " "))
 	line("wants", strings.Join(d.Wants, " "))
 	for _, name := range sortedKeys(d.Ports) {
