@@ -24,9 +24,10 @@ type Repo struct {
 	Failures          int32   // in a row
 	NextFetchAt       time.Time
 	DiskBytes         int64
+	Shard             string // the gitserver that fetched it last; empty if none has
 }
 
-const repoColumns = `id, name, clone_url, external_service_id, created_at, cloned, cloning, last_fetched_at, last_changed_at, last_error, failures, next_fetch_at, disk_bytes`
+const repoColumns = `id, name, clone_url, external_service_id, created_at, cloned, cloning, last_fetched_at, last_changed_at, last_error, failures, next_fetch_at, disk_bytes, shard`
 
 func collectRepos(rows pgx.Rows, err error) ([]Repo, error) {
 	if err != nil {

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,6 +11,27 @@ import (
 func (db *DB) ResetCloning(ctx context.Context) error {
 	_, err := db.pool.Exec(ctx, `UPDATE repos SET cloning = false, next_fetch_at = least(next_fetch_at, now()) WHERE cloning`)
 	return notFound(err, "reset clones in progress")
+}
+
+// Move makes the repositories that belong to another gitserver than the one that fetched them last due at once. Those whose gitserver is none of shards any more
+// count as not cloned until then. It gives the number of both.
+func (db *DB) Move(ctx context.Context, shards []string, owner func(name string) string) (moving, lost int, err error) {
+	all, err := db.Repos(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	var due []int64
+	for _, repo := range all {
+		if repo.Shard == "" || repo.Shard == owner(repo.Name) {
+			continue
+		}
+		due = append(due, repo.ID)
+		if !slices.Contains(shards, repo.Shard) {
+			lost++
+		}
+	}
+	_, err = db.pool.Exec(ctx, `UPDATE repos SET next_fetch_at = least(next_fetch_at, now()), cloned = cloned AND shard = ANY($2) WHERE id = ANY($1)`, due, shards)
+	return len(due), lost, notFound(err, "move repositories to other gitservers")
 }
 
 // ClaimDue takes up to n repositories that are due and moves them out of any other worker's reach for lease.
@@ -25,10 +47,10 @@ func (db *DB) Renew(ctx context.Context, id int64, lease time.Duration) error {
 	return notFound(err, "keep a claim")
 }
 
-// Fetched notes a good fetch and when the next is due.
-func (db *DB) Fetched(ctx context.Context, id int64, fetched, changed time.Time, bytes int64, next time.Duration) error {
-	_, err := db.pool.Exec(ctx, `UPDATE repos SET cloned = true, cloning = false, last_fetched_at = $2, last_changed_at = $3, disk_bytes = $4,
-		last_error = NULL, failures = 0, next_fetch_at = now() + $5 WHERE id = $1`, id, fetched, changed, bytes, next)
+// Fetched notes a good fetch by the gitserver shard, and when the next is due.
+func (db *DB) Fetched(ctx context.Context, id int64, shard string, fetched, changed time.Time, bytes int64, next time.Duration) error {
+	_, err := db.pool.Exec(ctx, `UPDATE repos SET cloned = true, cloning = false, shard = $2, last_fetched_at = $3, last_changed_at = $4, disk_bytes = $5,
+		last_error = NULL, failures = 0, next_fetch_at = now() + $6 WHERE id = $1`, id, shard, fetched, changed, bytes, next)
 	return notFound(err, "note a fetch")
 }
 

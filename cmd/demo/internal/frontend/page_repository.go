@@ -88,7 +88,7 @@ func (s *server) repositoryPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := repositoryView{Repo: repo, Rev: l.rev, Path: l.path, Crumbs: crumbs(l.path)}
-	if v.Commit, err = s.git.Resolve(r.Context(), repo.Name, l.rev); err != nil {
+	if v.Commit, err = s.git.Resolve(r.Context(), repo.Name, repo.Shard, l.rev); err != nil {
 		s.gitTrouble(w, r, v, err)
 		return
 	}

@@ -43,7 +43,7 @@ func (r *repoResolver) Commit(ctx context.Context, args struct {
 	Rev          string
 	InputRevspec *string
 }) (*commitResolver, error) {
-	oid, err := r.s.git.Resolve(ctx, r.r.Name, args.Rev)
+	oid, err := r.s.git.Resolve(ctx, r.r.Name, r.r.Shard, args.Rev)
 	if errors.Is(err, gitserver.ErrRevisionNotFound) || errors.Is(err, gitserver.ErrNotCloned) || errors.Is(err, gitserver.ErrCloneInProgress) {
 		return nil, nil
 	}

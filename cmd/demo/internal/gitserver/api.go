@@ -6,6 +6,7 @@ import "time"
 type UpdateResult struct {
 	LastFetched time.Time // the last successful clone or fetch
 	LastChanged time.Time // the last one that moved a branch, a tag or HEAD
+	Shard       string    // the gitserver that has the clone; the client fills it in
 }
 
 // RepoStatus is what is known of one repository.
@@ -15,7 +16,9 @@ type RepoStatus struct {
 	Progress    string // git's last words while cloning or fetching
 	LastError   string // of the last update; empty after a good one
 	LastFetched time.Time
-	DiskBytes   int64 // of the clone
+	LastChanged time.Time
+	Refs        string // hash over names and values of all refs and HEAD
+	DiskBytes   int64  // of the clone
 }
 
 // Type is the kind of object that an [Entry] names.

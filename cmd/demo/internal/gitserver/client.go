@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 )
 
 // Client asks the gitservers. Make it with [NewClient]; it may be used from many goroutines.
@@ -26,34 +29,79 @@ func NewClient(addrs func() []string, hc *http.Client) *Client {
 	return &Client{addrs: addrs, http: hc}
 }
 
-// Update clones a repository or fetches into its clone, and returns when that is done. It goes on when ctx ends; ask again to join it.
-func (c *Client) Update(ctx context.Context, repo, cloneURL string) (UpdateResult, error) {
-	body, err := json.Marshal(updateRequest{Repo: repo, URL: cloneURL})
+// Update has the owner clone a repository or fetch into its clone, and returns when that is done. It goes on when ctx ends; ask again to join it.
+// holder is who fetched it last ([UpdateResult.Shard]), "" if nobody did: a new owner copies its clone, and asks the code host only for what is newer.
+func (c *Client) Update(ctx context.Context, repo, cloneURL, holder string) (UpdateResult, error) {
+	body, err := json.Marshal(updateRequest{Repo: repo, URL: cloneURL, Holder: holder})
 	if err != nil {
 		return UpdateResult{}, fmt.Errorf("update %s: %w", repo, err)
 	}
-	return get[UpdateResult](ctx, c, http.MethodPost, "/repo-update", repo, nil, body)
+	shards, err := c.order(repo)
+	if err != nil {
+		return UpdateResult{}, err
+	}
+	result, err := get[UpdateResult](ctx, c, shards[0], request{method: http.MethodPost, path: "/repo-update", repo: repo, body: body})
+	result.Shard = shards[0]
+	return result, err
 }
 
 // Resolve gives the commit that rev names; "" is HEAD. The error is ErrNotCloned, ErrCloneInProgress or ErrRevisionNotFound where it is that.
-func (c *Client) Resolve(ctx context.Context, repo, rev string) (string, error) {
-	return get[string](ctx, c, http.MethodGet, "/resolve", repo, url.Values{"rev": {rev}}, nil)
+//
+// Only the clone of the holder, who fetched it last, says what a revision is now; the owner's does once the holder has handed it over. Any other clone may be old.
+// When the holder is no gitserver any more, the repository counts as not cloned until the owner has fetched it.
+func (c *Client) Resolve(ctx context.Context, repo, holder, rev string) (string, error) {
+	shards, err := c.order(repo)
+	if err != nil {
+		return "", err
+	}
+	switch owner := shards[0]; {
+	case holder == "" || holder == owner:
+		shards = []string{owner}
+	case !slices.Contains(shards, holder):
+		return "", &Error{Code: ErrNotCloned, Text: repo + " was held by gitserver " + holder + ", which is no more; it moves to " + owner}
+	default:
+		shards = []string{holder, owner}
+	}
+	return first(shards, func(shard string) (string, error) {
+		return get[string](ctx, c, shard, request{path: "/resolve", repo: repo, query: url.Values{"rev": {rev}}})
+	})
 }
 
-// Status says what is known of a repository.
+// Status says what is known of a repository where it belongs.
 func (c *Client) Status(ctx context.Context, repo string) (RepoStatus, error) {
-	return get[RepoStatus](ctx, c, http.MethodGet, "/status", repo, nil, nil)
+	shards, err := c.order(repo)
+	if err != nil {
+		return RepoStatus{}, err
+	}
+	return c.statusAt(ctx, shards[0], repo)
 }
 
-// Remove takes a clone away, if there is one.
+func (c *Client) statusAt(ctx context.Context, shard, repo string) (RepoStatus, error) {
+	return get[RepoStatus](ctx, c, shard, request{path: "/status", repo: repo})
+}
+
+// verifyAt has a gitserver check the whole of its clone, and gives the status of a sound one.
+func (c *Client) verifyAt(ctx context.Context, shard, repo string) (RepoStatus, error) {
+	return get[RepoStatus](ctx, c, shard, request{method: http.MethodPost, path: "/verify", repo: repo})
+}
+
+// Remove takes all clones of a repository away, also those that have moved.
 func (c *Client) Remove(ctx context.Context, repo string) error {
-	_, err := get[struct{}](ctx, c, http.MethodPost, "/delete", repo, nil, nil)
+	shards, err := c.order(repo)
+	for _, shard := range shards {
+		_, failed := get[struct{}](ctx, c, shard, request{method: http.MethodPost, path: "/delete", repo: repo})
+		err = errors.Join(err, failed)
+	}
 	return err
 }
 
 // ReadDir lists a directory of a commit (a full hash); "" is the root. ErrFileNotFound if there is none.
 func (c *Client) ReadDir(ctx context.Context, repo, commit, dir string) ([]Entry, error) {
-	wire, err := get[[]wireEntry](ctx, c, http.MethodGet, "/tree", repo, url.Values{"commit": {commit}, "path": {dir}}, nil)
+	resp, err := c.read(ctx, request{path: "/tree", repo: repo, query: url.Values{"commit": {commit}, "path": {dir}}})
+	if err != nil {
+		return nil, err
+	}
+	wire, err := decode[[]wireEntry](resp, "/tree", repo)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +114,7 @@ func (c *Client) ReadDir(ctx context.Context, repo, commit, dir string) ([]Entry
 
 // ReadFile opens a file of a commit; the caller closes it. ErrFileNotFound for what is no file. The content of a symbolic link is its target.
 func (c *Client) ReadFile(ctx context.Context, repo, commit, file string) (io.ReadCloser, int64, error) {
-	resp, err := c.do(ctx, http.MethodGet, "/file", repo, url.Values{"commit": {commit}, "path": {file}}, nil)
+	resp, err := c.read(ctx, request{path: "/file", repo: repo, query: url.Values{"commit": {commit}, "path": {file}}})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -75,28 +123,40 @@ func (c *Client) ReadFile(ctx context.Context, repo, commit, file string) (io.Re
 
 // Archive opens all files of a commit as tar; the caller closes it. A stream that broke off ends with an error that is not io.EOF.
 func (c *Client) Archive(ctx context.Context, repo, commit string) (io.ReadCloser, error) {
-	resp, err := c.do(ctx, http.MethodGet, "/archive", repo, url.Values{"commit": {commit}}, nil)
+	resp, err := c.read(ctx, request{path: "/archive", repo: repo, query: url.Values{"commit": {commit}}})
 	if err != nil {
 		return nil, err
 	}
 	return resp.Body, nil
 }
 
-func get[T any](ctx context.Context, c *Client, method, path, repo string, query url.Values, body []byte) (T, error) {
-	var value T
-	resp, err := c.do(ctx, method, path, repo, query, body)
+// read asks for something of a commit. A commit is the same wherever it is, so whoever has it may answer: the owner, or another while the repository moves.
+func (c *Client) read(ctx context.Context, r request) (*http.Response, error) {
+	shards, err := c.order(r.repo)
 	if err != nil {
-		return value, err
+		return nil, err
 	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&value); err != nil {
-		return value, fmt.Errorf("read gitserver's answer to %s for %s: %w", path, repo, err)
-	}
-	return value, nil
+	return first(shards, func(shard string) (*http.Response, error) { return c.do(ctx, shard, r) })
 }
 
-// do sends one request to the repository's gitserver. Anything but 200 becomes an error.
-func (c *Client) do(ctx context.Context, method, path, repo string, query url.Values, body []byte) (*http.Response, error) {
+// first asks the shards in turn until one has what is wanted. What none of them has is told as the first one told it.
+func first[T any](shards []string, ask func(shard string) (T, error)) (T, error) {
+	var none T
+	var told error
+	for _, shard := range shards {
+		value, err := ask(shard)
+		if !errors.Is(err, ErrNotCloned) && !errors.Is(err, ErrCloneInProgress) && !errors.Is(err, ErrRevisionNotFound) {
+			return value, err
+		}
+		if told == nil {
+			told = err
+		}
+	}
+	return none, told
+}
+
+// order gives the gitservers by how much they want a repository: the first one owns it.
+func (c *Client) order(repo string) ([]string, error) {
 	if err := checkName(repo); err != nil {
 		return nil, err // JSON would change what is not UTF-8
 	}
@@ -104,21 +164,48 @@ func (c *Client) do(ctx context.Context, method, path, repo string, query url.Va
 	if len(addrs) == 0 {
 		return nil, &Error{Code: ErrInternal, Text: "ask gitserver about " + repo + ": there is none", Remedy: "set SRC_GIT_SERVERS"}
 	}
-	shard := Rendezvous(repo, addrs)[0]
-	if query == nil {
-		query = url.Values{}
+	return Rendezvous(repo, addrs), nil
+}
+
+// request is one question about one repository. No method means GET.
+type request struct {
+	method, path, repo string
+	query              url.Values
+	body               []byte
+}
+
+func get[T any](ctx context.Context, c *Client, shard string, r request) (T, error) {
+	resp, err := c.do(ctx, shard, r)
+	if err != nil {
+		var none T
+		return none, err
 	}
-	query.Set("repo", repo)
-	target := url.URL{Scheme: "http", Host: shard, Path: path, RawQuery: query.Encode()}
+	return decode[T](resp, r.path, r.repo)
+}
+
+func decode[T any](resp *http.Response, path, repo string) (T, error) {
+	defer resp.Body.Close()
+	var value T
+	if err := json.NewDecoder(resp.Body).Decode(&value); err != nil {
+		return value, fmt.Errorf("read gitserver's answer to %s for %s: %w", path, repo, err)
+	}
+	return value, nil
+}
+
+// do sends one request to one gitserver. Anything but 200 becomes an error.
+func (c *Client) do(ctx context.Context, shard string, r request) (*http.Response, error) {
+	query := url.Values{"repo": {r.repo}}
+	maps.Copy(query, r.query)
+	target := url.URL{Scheme: "http", Host: shard, Path: r.path, RawQuery: query.Encode()}
 	resp, err := Patient(ctx, c.http, func() (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, r.method, target.String(), bytes.NewReader(r.body))
 		if err == nil {
 			req.Header.Set(shardHeader, shard)
 		}
 		return req, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ask gitserver %s about %s: %w", shard, repo, err)
+		return nil, fmt.Errorf("ask gitserver %s about %s: %w", shard, r.repo, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil

@@ -12,26 +12,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes a clone beside and puts it in place when it is whole.
-func (s *Store) clone(ctx context.Context, name string, f *flight) (err error) {
+// clone makes a clone from the code host, and puts it in place when it is whole.
+func (s *Store) clone(ctx context.Context, name string, f *flight) error {
+	old := readState(cloneDir(s.root, name))
+	return s.cloneFrom(ctx, name, f.remote, f, state{Refs: old.Refs, LastChanged: old.LastChanged, LastFetched: time.Now().UTC()})
+}
+
+// cloneFrom does so from anywhere. st is how old the clone is when it is made, and what its refs were when they last changed.
+func (s *Store) cloneFrom(ctx context.Context, name string, from remote, f *flight, st state) (err error) {
 	tmp, err := s.tempDir("clone")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.discard(tmp)) }()
 	fresh := filepath.Join(tmp, "clone.git")
-	args := []string{"clone", "--bare", "--progress", "--template=", "--", f.remote.url, fresh}
-	if err := s.git.run(ctx, command{args: args, remote: f.remote, watch: f.say, stall: s.limits.Stall}); err != nil {
+	args := []string{"clone", "--bare", "--progress", "--template=", "--", from.url, fresh}
+	if err := s.git.run(ctx, command{args: args, remote: from, watch: f.say, stall: s.limits.Stall}); err != nil {
 		return err
 	}
-	if err := s.furnish(ctx, fresh, readState(cloneDir(s.root, name))); err != nil {
+	if err := s.furnish(ctx, fresh, st); err != nil {
 		return err
 	}
 	return s.install(fresh, cloneDir(s.root, name), tmp)
 }
 
-// furnish adds to a fresh clone what we want in every one. old is the state of the clone that it replaces.
-func (s *Store) furnish(ctx context.Context, dir string, old state) error {
+// furnish adds to a fresh clone what we want in every one.
+func (s *Store) furnish(ctx context.Context, dir string, st state) error {
 	info := filepath.Join(dir, "info")
 	if err := os.MkdirAll(info, 0o700); err != nil {
 		return fmt.Errorf("furnish the clone: %w", err)
@@ -42,10 +48,10 @@ func (s *Store) furnish(ctx context.Context, dir string, old state) error {
 	if err := s.chooseHead(ctx, dir, ""); err != nil {
 		return err
 	}
-	if err := writeState(dir, state{Refs: old.Refs, LastChanged: old.LastChanged}); err != nil {
+	if err := writeState(dir, st); err != nil {
 		return err
 	}
-	return s.noteFetch(ctx, dir)
+	return s.noteFetch(ctx, dir, st.LastFetched)
 }
 
 // install puts fresh at dir. What is there already is exchanged in one step, and ends up in tmp.
@@ -86,16 +92,16 @@ func (s *Store) discard(tmp string) error {
 	return nil
 }
 
-// noteFetch remembers that the clone is fresh as of now, and whether anything moved.
-func (s *Store) noteFetch(ctx context.Context, dir string) error {
+// noteFetch remembers when the clone was as the code host has it, and whether anything moved.
+func (s *Store) noteFetch(ctx context.Context, dir string, at time.Time) error {
 	refs, err := s.refsHash(ctx, dir)
 	if err != nil {
 		return err
 	}
 	return s.editState(dir, func(st *state) {
-		st.LastFetched = time.Now().UTC()
+		st.LastFetched = at
 		if st.Refs != refs {
-			st.Refs, st.LastChanged = refs, st.LastFetched
+			st.Refs, st.LastChanged = refs, at
 		}
 	})
 }

@@ -52,7 +52,7 @@ func TestCorruptCloneIsFoundAndClonedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, gs, src := deadline(t), newServer(t), newSource(t)
 			commit := src.commit(map[string]string{"a": strings.Repeat("some text\n", 100), "d/b": "x\n"})
-			first, err := gs.Update(ctx, "github.com/a/b", src.url())
+			first, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 			require.NoError(t, err)
 			damage(t, cloneDir(gs.root, "github.com/a/b"))
 
@@ -62,7 +62,7 @@ func TestCorruptCloneIsFoundAndClonedAgain(t *testing.T) {
 				body.Close()
 				require.True(t, err == nil || whole(cloneDir(gs.root, "github.com/a/b")))
 			}
-			again, err := gs.Update(ctx, "github.com/a/b", src.url())
+			again, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 			require.NoError(t, err)
 			require.Equal(t, first.LastChanged, again.LastChanged, "nothing changed at the source")
 			require.Equal(t, "x\n", readFile(t, gs, commit, "d/b"))
@@ -78,11 +78,11 @@ func TestCorruptCloneIsFoundAndClonedAgain(t *testing.T) {
 func TestDamagedCloneStaysUntilTheNewOneIsWhole(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"a": "x\n"})
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	dir := cloneDir(gs.root, "github.com/a/b")
 	require.NoError(t, os.Remove(filepath.Join(dir, "config")))
-	_, err = gs.Update(ctx, "github.com/a/b", "file:///nowhere")
+	_, err = gs.Update(ctx, "github.com/a/b", "file:///nowhere", "")
 	require.ErrorIs(t, err, ErrRemoteNotFound)
 	require.Equal(t, "x\n", readFile(t, gs, commit, "a"))
 	requireNoTemporaries(t, gs)
@@ -92,7 +92,7 @@ func TestDamagedCloneStaysUntilTheNewOneIsWhole(t *testing.T) {
 func TestDamageAtTheSourceIsNotOurs(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"a": "x\n"})
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	before, err := os.Stat(cloneDir(gs.root, "github.com/a/b"))
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestDamageAtTheSourceIsNotOurs(t *testing.T) {
 	object := filepath.Join(src.dir, ".git", "objects", next[:2], next[2:])
 	require.NoError(t, os.Chmod(object, 0o600))
 	require.NoError(t, os.Truncate(object, 0))
-	_, err = gs.Update(ctx, "github.com/a/b", src.url())
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.Error(t, err)
 	after, err := os.Stat(cloneDir(gs.root, "github.com/a/b"))
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestDamageAtTheSourceIsNotOurs(t *testing.T) {
 func TestLeftoversOfAKilledGit(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	src.commit(map[string]string{"a": "x\n"})
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	dir := cloneDir(gs.root, "github.com/a/b")
 	old := time.Now().Add(-2 * gs.store.limits.Debris)
@@ -125,9 +125,9 @@ func TestLeftoversOfAKilledGit(t *testing.T) {
 	young := filepath.Join(dir, "refs/heads/young.lock")
 	require.NoError(t, os.WriteFile(young, nil, 0o600))
 	want := src.commit(map[string]string{"a": "y\n"})
-	_, err = gs.Update(ctx, "github.com/a/b", src.url())
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "github.com/a/b", "")
+	got, err := gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	gs.store.sweep(ctx)
@@ -141,7 +141,7 @@ func TestLeftoversOfAKilledGit(t *testing.T) {
 	require.NoError(t, gs.close())
 	again := newServerAt(t, gs.root)
 	require.NoDirExists(t, left)
-	got, err = again.Resolve(ctx, "github.com/a/b", "")
+	got, err = again.Resolve(ctx, "github.com/a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
@@ -155,7 +155,7 @@ func TestMalformedHistoryIsNoDamage(t *testing.T) {
 	require.NoError(t, os.WriteFile(raw, []byte("tree "+tree+"\nauthor A a@b 1 +0000\ncommitter A <a@b> 1 +0000\n\nbad author\n"), 0o600))
 	bad := src.git("hash-object", "-t", "commit", "-w", "--literally", raw)
 	src.git("update-ref", "refs/heads/bad", bad)
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	require.NoError(t, gs.store.verify(ctx, cloneDir(gs.root, "github.com/a/b")))
 }
@@ -163,7 +163,7 @@ func TestMalformedHistoryIsNoDamage(t *testing.T) {
 func TestJanitorRepacks(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"a": "x\n"})
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	pattern := filepath.Join(cloneDir(gs.root, "github.com/a/b"), "objects", "pack", "*.pack")
 	packs, err := filepath.Glob(pattern)

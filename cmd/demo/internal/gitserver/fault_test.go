@@ -29,30 +29,30 @@ func TestNamesURLsRevisionsAndPathsThatCannotBe(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"a": "b"})
 	for _, name := range []string{"", "/etc", "../x", "a/../b", "a//b", "a/", "-x", ".tmp", ".gitserver", "a/.git", "a/.GIT/hooks", "a\nb", "a\x00b", "\xff", strings.Repeat("a", 2000), "a/" + strings.Repeat("b", 201)} {
-		_, err := gs.Update(ctx, name, src.url())
+		_, err := gs.Update(ctx, name, src.url(), "")
 		require.ErrorIs(t, err, ErrInvalid, "%q", name)
 	}
 	for _, place := range []string{"", "-u", "--upload-pack=touch /tmp/x", "ext::sh -c id", "/etc", "file:relative", "file://host/x", "ssh://-oProxyCommand=id/x", "ssh://-l@h/x", "ssh://u:p@h/x", "ftp://h/x", "http:///x", "fd::1", "https://h/x y", "git@host:a/b"} {
-		_, err := gs.Update(ctx, "a/b", place)
+		_, err := gs.Update(ctx, "a/b", place, "")
 		require.ErrorIs(t, err, ErrInvalid, "%q", place)
 	}
 	for _, name := range []string{"a/b", "a/b/c", "a b", "ü/ö", "a:b", "$(id)", "..a/b..", "a/.github", "a/b*?[x]"} {
 		if name[0] == '.' {
 			continue
 		}
-		_, err := gs.Update(ctx, name, src.url())
+		_, err := gs.Update(ctx, name, src.url(), "")
 		require.NoError(t, err, "%q", name)
-		got, err := gs.Resolve(ctx, name, "main")
+		got, err := gs.Resolve(ctx, name, "", "main")
 		require.NoError(t, err, "%q", name)
 		require.Equal(t, commit, got)
 	}
 	require.NoError(t, gs.Remove(ctx, "a/b")) // a/b/c lies below
-	_, err := gs.Resolve(ctx, "a/b/c", "main")
+	_, err := gs.Resolve(ctx, "a/b/c", "", "main")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"a/b/c", "a b", "ü/ö", "a:b", "$(id)", "a/.github", "a/b*?[x]"}, gs.store.names())
 
 	for _, rev := range []string{"--all", "-h", "a\nb"} {
-		_, err := gs.Resolve(ctx, "a b", rev)
+		_, err := gs.Resolve(ctx, "a b", "", rev)
 		require.ErrorIs(t, err, ErrInvalid)
 	}
 	for _, path := range []string{"/a", "../a", "a/../a", "a//b", "a\x00"} {
@@ -65,9 +65,9 @@ func TestNamesURLsRevisionsAndPathsThatCannotBe(t *testing.T) {
 
 func TestRepositoryThatDoesNotExist(t *testing.T) {
 	ctx, gs := deadline(t), newServer(t)
-	_, err := gs.Update(ctx, "a/b", "file:///nowhere/at/all")
+	_, err := gs.Update(ctx, "a/b", "file:///nowhere/at/all", "")
 	require.ErrorIs(t, err, ErrRemoteNotFound)
-	_, err = gs.Resolve(ctx, "a/b", "")
+	_, err = gs.Resolve(ctx, "a/b", "", "")
 	require.ErrorIs(t, err, ErrNotCloned)
 	require.ErrorContains(t, err, "/nowhere/at/all", "says why")
 	status, err := gs.Status(ctx, "a/b")
@@ -112,26 +112,26 @@ func TestHTTPWithPassword(t *testing.T) {
 	with := func(user, password string) string {
 		return strings.Replace(base, "http://", "http://"+user+":"+password+"@", 1) + "/.git"
 	}
-	_, err := gs.Update(ctx, "a/b", base+"/.git")
+	_, err := gs.Update(ctx, "a/b", base+"/.git", "")
 	require.ErrorIs(t, err, ErrRemoteAuth)
-	_, err = gs.Update(ctx, "a/b", with("alice", "hunter2"))
+	_, err = gs.Update(ctx, "a/b", with("alice", "hunter2"), "")
 	require.ErrorIs(t, err, ErrRemoteAuth)
 	require.NotContains(t, err.Error(), "hunter2")
 	var hint interface{ Hint() string }
 	require.True(t, errors.As(err, &hint))
 	require.Contains(t, hint.Hint(), "password")
-	_, err = gs.Update(ctx, "a/b", with("alice", "p%25ss%27w%24rd%20%22x"))
+	_, err = gs.Update(ctx, "a/b", with("alice", "p%25ss%27w%24rd%20%22x"), "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "a/b", "")
+	got, err := gs.Resolve(ctx, "a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	next := src.commit(map[string]string{"a": "c"})
-	_, err = gs.Update(ctx, "a/b", with("alice", "p%25ss%27w%24rd%20%22x"))
+	_, err = gs.Update(ctx, "a/b", with("alice", "p%25ss%27w%24rd%20%22x"), "")
 	require.NoError(t, err)
-	got, err = gs.Resolve(ctx, "a/b", "")
+	got, err = gs.Resolve(ctx, "a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, next, got)
-	_, err = gs.Update(ctx, "a/c", strings.Replace(with("alice", "p%25ss%27w%24rd%20%22x"), "/.git", "/no.git", 1))
+	_, err = gs.Update(ctx, "a/c", strings.Replace(with("alice", "p%25ss%27w%24rd%20%22x"), "/.git", "/no.git", 1), "")
 	require.ErrorIs(t, err, ErrRemoteNotFound)
 
 	for _, leak := range []string{secret, "hunter2", "p%25ss"} {
@@ -170,7 +170,7 @@ func TestPasswordIsOnNoCommandLine(t *testing.T) {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	_, err = gs.Update(ctx, "a/b", strings.Replace(outer, "http://", "http://alice:visible-secret@", 1)+"/.git")
+	_, err = gs.Update(ctx, "a/b", strings.Replace(outer, "http://", "http://alice:visible-secret@", 1)+"/.git", "")
 	require.NoError(t, err)
 	require.Positive(t, lines.Load())
 	require.Zero(t, seen.Load())
@@ -184,7 +184,7 @@ func TestWithoutAHome(t *testing.T) {
 	defer func() { require.NoError(t, store.Close()) }()
 	src := newSource(t)
 	src.commit(map[string]string{"a": "b"})
-	_, err = store.Update(deadline(t), "a/b", src.url())
+	_, err = store.Update(deadline(t), "a/b", src.url(), "")
 	require.NoError(t, err)
 }
 
@@ -199,7 +199,7 @@ func TestSourceOfAnotherOwner(t *testing.T) {
 		return errors.Join(err, os.Lchown(path, 12345, 12345))
 	}))
 	for range 2 { // a clone and a fetch
-		_, err := gs.Update(ctx, "a/b", src.url())
+		_, err := gs.Update(ctx, "a/b", src.url(), "")
 		require.NoError(t, err)
 	}
 }
@@ -235,12 +235,12 @@ func TestGitProtocol(t *testing.T) {
 		}
 		return err == nil
 	}, 30*time.Second, 20*time.Millisecond, "git daemon listens")
-	_, err = gs.Update(ctx, "a/b", base+"/source")
+	_, err = gs.Update(ctx, "a/b", base+"/source", "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "a/b", "")
+	got, err := gs.Resolve(ctx, "a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	_, err = gs.Update(ctx, "a/c", base+"/nothing")
+	_, err = gs.Update(ctx, "a/c", base+"/nothing", "")
 	require.ErrorIs(t, err, ErrRemoteNotFound)
 }
 
@@ -260,7 +260,7 @@ func TestNobodyListens(t *testing.T) {
 	addr := ln.Addr().String()
 	require.NoError(t, ln.Close())
 	for _, scheme := range []string{"http", "git"} {
-		_, err = gs.Update(ctx, "a/b", scheme+"://"+addr+"/x")
+		_, err = gs.Update(ctx, "a/b", scheme+"://"+addr+"/x", "")
 		require.ErrorIs(t, err, ErrRemoteFailed)
 	}
 }
@@ -309,10 +309,10 @@ func TestCloneInProgressJoinAndRemove(t *testing.T) {
 	var joined sync.WaitGroup
 	errs := make([]error, 3)
 	for i := range errs {
-		joined.Go(func() { _, errs[i] = gs.Update(ctx, "a/b", "git://"+addr+"/x") })
+		joined.Go(func() { _, errs[i] = gs.Update(ctx, "a/b", "git://"+addr+"/x", "") })
 	}
 	<-accepted
-	_, err := gs.Resolve(ctx, "a/b", "")
+	_, err := gs.Resolve(ctx, "a/b", "", "")
 	require.ErrorIs(t, err, ErrCloneInProgress)
 	status, err := gs.Status(ctx, "a/b")
 	require.NoError(t, err)
@@ -327,7 +327,7 @@ func TestCloneInProgressJoinAndRemove(t *testing.T) {
 	}
 	requireGone(t, groups)
 	requireNoTemporaries(t, gs)
-	_, err = gs.Resolve(ctx, "a/b", "")
+	_, err = gs.Resolve(ctx, "a/b", "", "")
 	require.ErrorIs(t, err, ErrNotCloned)
 }
 
@@ -336,9 +336,9 @@ func TestUpdateGoesOnWhenTheCallerLeaves(t *testing.T) {
 	src.commit(map[string]string{"a": "b"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := gs.store.Update(ctx, "a/b", src.url())
+	_, err := gs.store.Update(ctx, "a/b", src.url(), "")
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = gs.Update(deadline(t), "a/b", src.url())
+	_, err = gs.Update(deadline(t), "a/b", src.url(), "")
 	require.NoError(t, err)
 }
 
@@ -346,14 +346,14 @@ func TestCloseEndsClonesAndLeavesNothing(t *testing.T) {
 	ctx, gs := deadline(t), newServer(t)
 	addr, accepted := mute(t)
 	failed := make(chan error, 1)
-	go func() { _, err := gs.Update(ctx, "a/b", "http://"+addr+"/x"); failed <- err }()
+	go func() { _, err := gs.Update(ctx, "a/b", "http://"+addr+"/x", ""); failed <- err }()
 	<-accepted
 	groups := gs.groups()
 	require.NoError(t, gs.close())
 	require.ErrorIs(t, <-failed, ErrStopped)
 	requireGone(t, groups)
 	requireNoTemporaries(t, gs)
-	_, err := gs.Update(ctx, "a/b", "http://"+addr+"/x")
+	_, err := gs.Update(ctx, "a/b", "http://"+addr+"/x", "")
 	require.ErrorIs(t, err, ErrStopped)
 }
 
@@ -361,7 +361,7 @@ func TestStalledCloneEnds(t *testing.T) {
 	ctx, gs := deadline(t), newServer(t)
 	gs.store.limits.Stall = 200 * time.Millisecond
 	addr, _ := mute(t)
-	_, err := gs.Update(ctx, "a/b", "git://"+addr+"/x")
+	_, err := gs.Update(ctx, "a/b", "git://"+addr+"/x", "")
 	require.ErrorIs(t, err, ErrTimeout)
 	require.ErrorContains(t, err, "no progress")
 	requireNoTemporaries(t, gs)
@@ -371,7 +371,7 @@ func TestStalledCloneEnds(t *testing.T) {
 func TestArchiveEndsWithItsReader(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"big": strings.Repeat("0123456789abcdef", 4<<20)})
-	_, err := gs.Update(ctx, "a/b", src.url())
+	_, err := gs.Update(ctx, "a/b", src.url(), "")
 	require.NoError(t, err)
 	body, err := gs.Archive(ctx, "a/b", commit)
 	require.NoError(t, err)
@@ -393,7 +393,7 @@ func TestWrongShardIsRefused(t *testing.T) {
 	gs := newServer(t)
 	url := serveHTTP(t, Handler(gs.store, "gitserver-7:3178"))
 	c := NewClient(func() []string { return []string{strings.TrimPrefix(url, "http://")} }, nil)
-	_, err := c.Resolve(t.Context(), "a/b", "")
+	_, err := c.Resolve(t.Context(), "a/b", "", "")
 	require.ErrorIs(t, err, ErrWrongShard)
 	resp, err := http.Get(url + "/ping")
 	require.NoError(t, err)
@@ -419,11 +419,11 @@ func TestDiskFull(t *testing.T) {
 	_, err = noise.Read(data)
 	require.NoError(t, err)
 	src.commit(map[string]string{"noise": string(data)})
-	_, err = gs.Update(deadline(t), "a/b", src.url())
+	_, err = gs.Update(deadline(t), "a/b", src.url(), "")
 	require.ErrorIs(t, err, ErrDiskFull)
 	requireNoTemporaries(t, gs)
 	small := newSource(t)
 	small.commit(map[string]string{"a": "b"})
-	_, err = gs.Update(deadline(t), "a/small", small.url())
+	_, err = gs.Update(deadline(t), "a/small", small.url(), "")
 	require.NoError(t, err, "and the next small one fits")
 }

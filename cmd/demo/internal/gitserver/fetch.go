@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // fetch brings branches, tags and HEAD to what the remote has now; what vanished there vanishes here. complaint is git's first word of damage, which
@@ -33,7 +34,7 @@ func (s *Store) fetch(ctx context.Context, dir string, f *flight) (complaint str
 	if err := s.chooseHead(ctx, dir, head); err != nil {
 		return complaint, err
 	}
-	return complaint, s.noteFetch(ctx, dir)
+	return complaint, s.noteFetch(ctx, dir, time.Now().UTC())
 }
 
 // remoteHead is the branch that HEAD names at the remote, as refs/heads/…; a hash when HEAD is detached; "" when it names nothing that exists.

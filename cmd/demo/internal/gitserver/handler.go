@@ -15,8 +15,9 @@ const (
 
 // updateRequest is the body of /repo-update. The URL may hold a password, so it is not in the request's URL.
 type updateRequest struct {
-	Repo string `json:"repo"`
-	URL  string `json:"url"`
+	Repo   string `json:"repo"`
+	URL    string `json:"url"`
+	Holder string `json:"holder,omitempty"` // who fetched it last
 }
 
 // wireEntry is an [Entry] for JSON, which has no place for names that are not UTF-8.
@@ -33,11 +34,14 @@ func Handler(s *Store, shard string) http.Handler {
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pong\n") })
 	mux.HandleFunc("POST /repo-update", answer(s.serveUpdate))
 	mux.HandleFunc("POST /delete", answer(s.serveRemove))
+	mux.HandleFunc("POST /verify", answer(s.serveVerify))
 	mux.HandleFunc("GET /status", answer(s.serveStatus))
 	mux.HandleFunc("GET /resolve", answer(s.serveResolve))
 	mux.HandleFunc("GET /tree", answer(s.serveTree))
 	mux.HandleFunc("GET /file", s.serveFile)
 	mux.HandleFunc("GET /archive", s.serveArchive)
+	mux.HandleFunc("GET "+gitPath, s.serveRefs)
+	mux.HandleFunc("POST "+gitPath, s.servePack)
 	return onlyFor(shard, mux)
 }
 
@@ -86,11 +90,15 @@ func (s *Store) serveUpdate(r *http.Request) (UpdateResult, error) {
 	if err := json.NewDecoder(io.LimitReader(r.Body, requestMax)).Decode(&req); err != nil {
 		return UpdateResult{}, invalid("read the request: %v", err)
 	}
-	return s.Update(r.Context(), req.Repo, req.URL)
+	return s.Update(r.Context(), req.Repo, req.URL, req.Holder)
 }
 
 func (s *Store) serveRemove(r *http.Request) (struct{}, error) {
 	return struct{}{}, s.Remove(r.Context(), r.URL.Query().Get("repo"))
+}
+
+func (s *Store) serveVerify(r *http.Request) (RepoStatus, error) {
+	return s.Verify(r.Context(), r.URL.Query().Get("repo"))
 }
 
 func (s *Store) serveStatus(r *http.Request) (RepoStatus, error) {

@@ -36,6 +36,9 @@ func (s *Store) sweep(ctx context.Context) {
 			s.suspect(name, &Error{Code: ErrCorrupt, Text: name + " lacks HEAD, config, objects or refs"})
 			continue
 		}
+		if s.handedOver(ctx, name) {
+			continue
+		}
 		err := s.alone(ctx, name, nil, func(ctx context.Context) error { return s.tidy(ctx, name) })
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("look after a clone", "repo", name, "error", err)

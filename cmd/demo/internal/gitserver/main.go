@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ import (
 // Main is the program gitserver; it returns the exit code. args are the program's arguments: none, or "run" as the helm chart passes it.
 //
 // Environment: GITSERVER_ADDR (127.0.0.1:3178), SRC_REPOS_DIR (/data/repos), GITSERVER_EXTERNAL_ADDR or HOSTNAME (our entry in SRC_GIT_SERVERS),
-// SRC_REPOS_JANITOR_INTERVAL (1m), SRC_FRONTEND_INTERNAL, SRC_PROF_HTTP, SRC_GRACEFUL_SHUTDOWN_TIMEOUT, SRC_LOG_LEVEL and fault's.
+// SRC_GIT_SERVERS (else what the frontend says), SRC_REPOS_JANITOR_INTERVAL (1m), SRC_REPOS_JANITOR_DISABLE_DELETE_REPOS_ON_WRONG_SHARD, SRC_FRONTEND_INTERNAL, SRC_PROF_HTTP, SRC_GRACEFUL_SHUTDOWN_TIMEOUT, SRC_LOG_LEVEL and fault's.
 func Main(args []string) int {
 	var kill atomic.Pointer[Store]
 	code := lifecycle.Main("gitserver", func(ctx context.Context, log *slog.Logger) error {
@@ -51,6 +52,10 @@ func serve(ctx context.Context, log *slog.Logger, opened func(*Store)) (err erro
 	if err != nil {
 		return err
 	}
+	keep, err := keepsMisplaced(os.Getenv)
+	if err != nil {
+		return err
+	}
 	var ready atomic.Bool
 	if err := debugserver.Start(ctx, ready.Load); err != nil {
 		return err
@@ -71,6 +76,8 @@ func serve(ctx context.Context, log *slog.Logger, opened func(*Store)) (err erro
 		return err
 	}
 	opened(store)
+	self := identity(os.Getenv)
+	store.Join(self, settings.Servers(os.Getenv), !keep)
 	defer func() { err = errors.Join(err, store.Close()) }()
 	ln, err := lifecycle.Listen("GITSERVER_ADDR", "127.0.0.1:3178")
 	if err != nil {
@@ -83,7 +90,7 @@ func serve(ctx context.Context, log *slog.Logger, opened func(*Store)) (err erro
 	g.Go(func() error { return conf.WatchDSN(ctx, internal, settings) })
 	g.Go(func() error { store.Janitor(ctx, every); return nil })
 	g.Go(func() error {
-		return lifecycle.Serve(ctx, grace, lifecycle.Listener{Net: ln, Handler: f.Middleware(Handler(store, identity(os.Getenv)))})
+		return lifecycle.Serve(ctx, grace, lifecycle.Listener{Net: ln, Handler: f.Middleware(Handler(store, self))})
 	})
 	return g.Wait()
 }
@@ -95,6 +102,16 @@ func identity(getenv func(string) string) string {
 		return ""
 	}
 	return name
+}
+
+// keepsMisplaced says whether clones that belong to another gitserver stay although that one has them.
+func keepsMisplaced(getenv func(string) string) (bool, error) {
+	const name = "SRC_REPOS_JANITOR_DISABLE_DELETE_REPOS_ON_WRONG_SHARD"
+	keep, err := strconv.ParseBool(cmp.Or(getenv(name), "false"))
+	if err != nil {
+		return false, lifecycle.Usage{Err: fmt.Errorf("environment %s=%q: want true or false: %w", name, getenv(name), err)}
+	}
+	return keep, nil
 }
 
 func janitorInterval() (time.Duration, error) {

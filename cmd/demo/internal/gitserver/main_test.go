@@ -146,7 +146,7 @@ func TestTermDuringACloneLeavesNoGit(t *testing.T) {
 	p := ready(t)
 	addr, accepted := mute(t)
 	failed := make(chan error, 1)
-	go func() { _, err := p.client().Update(deadline(t), "a/b", "http://"+addr+"/x"); failed <- err }()
+	go func() { _, err := p.client().Update(deadline(t), "a/b", "http://"+addr+"/x", ""); failed <- err }()
 	<-accepted
 	groups := p.children(t)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -160,7 +160,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p := ready(t, "SRC_GRACEFUL_SHUTDOWN_TIMEOUT=10m")
 	src := newSource(t)
 	commit := src.commit(map[string]string{"big": strings.Repeat("0123456789abcdef", 4<<20)})
-	_, err := p.client().Update(deadline(t), "a/b", src.url())
+	_, err := p.client().Update(deadline(t), "a/b", src.url(), "")
 	require.NoError(t, err)
 	body, err := p.client().Archive(deadline(t), "a/b", commit) // a reader who takes its time
 	require.NoError(t, err)
@@ -179,7 +179,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestWrongSettingsAreRefused(t *testing.T) {
-	for _, env := range []string{"SRC_REPOS_JANITOR_INTERVAL=often", "SRC_GRACEFUL_SHUTDOWN_TIMEOUT=-1s", "DEMO_WRONG=perhaps"} {
+	for _, env := range []string{"SRC_REPOS_JANITOR_INTERVAL=often", "SRC_GRACEFUL_SHUTDOWN_TIMEOUT=-1s", "DEMO_WRONG=perhaps", "SRC_REPOS_JANITOR_DISABLE_DELETE_REPOS_ON_WRONG_SHARD=never"} {
 		p := startProcess(t, "127.0.0.1:1", env)
 		require.Equal(t, 2, p.waitEnd(t), env)
 		name, _, _ := strings.Cut(env, "=")

@@ -21,7 +21,7 @@ func TestClientOutlivesARestart(t *testing.T) {
 		_ = json.NewEncoder(w).Encode("abc")
 	}))
 	c := NewClient(func() []string { return []string{strings.TrimPrefix(url, "http://")} }, nil)
-	got, err := c.Resolve(deadline(t), "a/b", "")
+	got, err := c.Resolve(deadline(t), "a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, "abc", got)
 	require.EqualValues(t, 2, asked.Load())

@@ -154,6 +154,9 @@ func (s *Store) absent(name string) error {
 
 // explain turns git's failure into an [*Error], and takes note when it smells of damage.
 func (s *Store) explain(ctx context.Context, what, name string, err error) error {
+	if !s.present(name) {
+		return s.absent(name) // it was handed over under our hands
+	}
 	if ctx.Err() == nil && looksDamaged(err) {
 		s.suspect(name, err)
 		return &Error{Code: ErrCorrupt, Text: what + ": " + err.Error(), Remedy: "the repository is checked, and cloned again if need be, at its next update"}

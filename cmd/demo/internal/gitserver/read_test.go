@@ -17,17 +17,17 @@ func TestCloneFetchAndRead(t *testing.T) {
 	first := src.commit(map[string]string{"README.md": "hello\n", "dir/a.go": "package a\n"})
 	src.git("tag", "v1")
 
-	one, err := gs.Update(ctx, "github.com/a/b", src.url())
+	one, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	require.False(t, one.LastFetched.IsZero())
 	require.Equal(t, one.LastFetched, one.LastChanged)
 
 	for _, rev := range []string{"", "HEAD", "main", "v1", first, first[:9], "refs/heads/main"} {
-		got, err := gs.Resolve(ctx, "github.com/a/b", rev)
+		got, err := gs.Resolve(ctx, "github.com/a/b", "", rev)
 		require.NoError(t, err, rev)
 		require.Equal(t, first, got, rev)
 	}
-	same, err := gs.Update(ctx, "github.com/a/b", src.url())
+	same, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	require.Equal(t, one.LastChanged, same.LastChanged)
 	require.True(t, same.LastFetched.After(one.LastFetched))
@@ -35,13 +35,13 @@ func TestCloneFetchAndRead(t *testing.T) {
 	src.git("checkout", "-q", "-b", "trunk")
 	second := src.commit(map[string]string{"README.md": "bye\n"})
 	src.git("branch", "-D", "main")
-	moved, err := gs.Update(ctx, "github.com/a/b", src.url())
+	moved, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	require.Equal(t, moved.LastFetched, moved.LastChanged)
-	got, err := gs.Resolve(ctx, "github.com/a/b", "") // HEAD follows the remote's
+	got, err := gs.Resolve(ctx, "github.com/a/b", "", "") // HEAD follows the remote's
 	require.NoError(t, err)
 	require.Equal(t, second, got)
-	_, err = gs.Resolve(ctx, "github.com/a/b", "main") // and a branch that is gone there is gone here
+	_, err = gs.Resolve(ctx, "github.com/a/b", "", "main") // and a branch that is gone there is gone here
 	require.ErrorIs(t, err, ErrRevisionNotFound)
 
 	require.Equal(t, "hello\n", readFile(t, gs, first, "README.md"))
@@ -55,7 +55,7 @@ func TestCloneFetchAndRead(t *testing.T) {
 
 	require.NoError(t, gs.Remove(ctx, "github.com/a/b"))
 	require.NoError(t, gs.Remove(ctx, "github.com/a/b"))
-	_, err = gs.Resolve(ctx, "github.com/a/b", "")
+	_, err = gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.ErrorIs(t, err, ErrNotCloned)
 	require.NoDirExists(t, filepath.Join(gs.root, "github.com"))
 }
@@ -74,12 +74,12 @@ func readFile(t *testing.T, gs *server, commit, path string) string {
 func TestErrorsCrossTheWire(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
 	commit := src.commit(map[string]string{"d/f": "x"})
-	_, err := gs.Resolve(ctx, "github.com/a/b", "")
+	_, err := gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.ErrorIs(t, err, ErrNotCloned)
-	_, err = gs.Update(ctx, "github.com/a/b", src.url())
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 
-	_, err = gs.Resolve(ctx, "github.com/a/b", "no/such")
+	_, err = gs.Resolve(ctx, "github.com/a/b", "", "no/such")
 	require.ErrorIs(t, err, ErrRevisionNotFound)
 	gone := strings.Repeat("1", 40)
 	_, err = gs.Archive(ctx, "github.com/a/b", gone)
@@ -96,7 +96,7 @@ func TestErrorsCrossTheWire(t *testing.T) {
 	require.Empty(t, readState(cloneDir(gs.root, "github.com/a/b")).Suspect, "a question about what is not there is no sign of damage")
 
 	var hint interface{ Hint() string }
-	_, err = gs.Update(ctx, "x", "ext::sh -c id")
+	_, err = gs.Update(ctx, "x", "ext::sh -c id", "")
 	require.True(t, errors.As(err, &hint))
 	require.Equal(t, ErrInvalid.Error(), errors.Unwrap(hint.(error)).Error())
 }
@@ -115,7 +115,7 @@ func TestOddFileNamesAndSubmodule(t *testing.T) {
 	src.git("update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("a", 40)+",sub")
 	src.git("commit", "-q", "-m", "link and submodule")
 	commit := src.git("rev-parse", "HEAD")
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 
 	entries, err := gs.ReadDir(ctx, "github.com/a/b", commit, "")
@@ -168,17 +168,17 @@ func untar(t *testing.T, gs *server, commit string) map[string]string {
 
 func TestEmptyRepository(t *testing.T) {
 	ctx, gs, src := deadline(t), newServer(t), newSource(t)
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
-	_, err = gs.Resolve(ctx, "github.com/a/b", "")
+	_, err = gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.ErrorIs(t, err, ErrRevisionNotFound)
 	require.ErrorContains(t, err, "is empty")
-	_, err = gs.Update(ctx, "github.com/a/b", src.url()) // a fetch of nothing
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "") // a fetch of nothing
 	require.NoError(t, err)
 	first := src.commit(map[string]string{"a": "b"})
-	_, err = gs.Update(ctx, "github.com/a/b", src.url())
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "github.com/a/b", "")
+	got, err := gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, first, got)
 }
@@ -188,9 +188,9 @@ func TestHeadThatNamesNothing(t *testing.T) {
 	want := src.commit(map[string]string{"a": "b"})
 	src.git("branch", "aaa")
 	src.git("symbolic-ref", "HEAD", "refs/heads/gone")
-	_, err := gs.Update(ctx, "github.com/a/b", src.url())
+	_, err := gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "github.com/a/b", "")
+	got, err := gs.Resolve(ctx, "github.com/a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	head, err := os.ReadFile(filepath.Join(cloneDir(gs.root, "github.com/a/b"), "HEAD"))
@@ -210,7 +210,7 @@ func TestBigAndBinaryFile(t *testing.T) {
 	require.NoError(t, big.Close())
 	src.git("config", "core.bigFileThreshold", "1m")
 	commit := src.commit(map[string]string{"bin": "\x00\x01\xff"})
-	_, err = gs.Update(ctx, "github.com/a/b", src.url())
+	_, err = gs.Update(ctx, "github.com/a/b", src.url(), "")
 	require.NoError(t, err)
 	r, size, err := gs.ReadFile(ctx, "github.com/a/b", commit, "big.bin")
 	require.NoError(t, err)

@@ -54,13 +54,13 @@ func sshTest(t *testing.T) {
 			gs.store.git.env[i] = "GIT_SSH_COMMAND=" + identity + rest
 		}
 	}
-	_, err = gs.Update(ctx, "a/b", url)
+	_, err = gs.Update(ctx, "a/b", url, "")
 	require.NoError(t, err)
-	got, err := gs.Resolve(ctx, "a/b", "")
+	got, err := gs.Resolve(ctx, "a/b", "", "")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.NoError(t, os.Remove(filepath.Join(dir, "user")))
-	_, err = gs.Update(ctx, "a/c", url)
+	_, err = gs.Update(ctx, "a/c", url, "")
 	require.ErrorIs(t, err, ErrRemoteAuth)
 	require.NotEmpty(t, strconv.Quote(err.Error()))
 }

@@ -15,7 +15,8 @@ func (s *Store) Status(ctx context.Context, name string) (RepoStatus, error) {
 	dir := cloneDir(s.root, name)
 	status := RepoStatus{Cloned: whole(dir)}
 	if status.Cloned {
-		status.LastFetched = readState(dir).LastFetched
+		st := readState(dir)
+		status.LastFetched, status.LastChanged, status.Refs = st.LastFetched, st.LastChanged, st.Refs
 		status.DiskBytes = diskBytes(ctx, dir)
 	}
 	s.mu.Lock()

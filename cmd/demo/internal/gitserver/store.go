@@ -40,6 +40,7 @@ type Store struct {
 	limits Limits
 	log    *slog.Logger
 	lock   *os.File
+	shards shards
 
 	ctx     context.Context // of everything that runs in the background
 	stop    context.CancelFunc

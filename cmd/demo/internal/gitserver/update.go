@@ -8,8 +8,8 @@ import (
 // Update clones the repository, or fetches into the clone that is there, and returns when that is done. Updates of one repository from one place
 // at the same time are one update; it goes on when the caller leaves, and ends with the store.
 //
-// A clone that turns out to be damaged is made again; the old one stays until then.
-func (s *Store) Update(ctx context.Context, name, cloneURL string) (UpdateResult, error) {
+// A first clone is copied from holder, if that is another gitserver. A clone that turns out to be damaged is made again; the old one stays until then.
+func (s *Store) Update(ctx context.Context, name, cloneURL, holder string) (UpdateResult, error) {
 	if err := checkName(name); err != nil {
 		return UpdateResult{}, err
 	}
@@ -19,7 +19,7 @@ func (s *Store) Update(ctx context.Context, name, cloneURL string) (UpdateResult
 	}
 	for {
 		f, mine, err := s.board(name, rem, func(ctx context.Context, f *flight) (UpdateResult, error) {
-			return s.fly(ctx, name, f)
+			return s.fly(ctx, name, holder, f)
 		})
 		if err != nil {
 			return UpdateResult{}, err
@@ -33,7 +33,7 @@ func (s *Store) Update(ctx context.Context, name, cloneURL string) (UpdateResult
 	}
 }
 
-func (s *Store) fly(ctx context.Context, name string, f *flight) (UpdateResult, error) {
+func (s *Store) fly(ctx context.Context, name, holder string, f *flight) (UpdateResult, error) {
 	f.say("waiting for a free slot")
 	release, err := acquire(ctx, s.updates)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Store) fly(ctx context.Context, name string, f *flight) (UpdateResult, 
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Long)
 	defer cancel()
 	s.remember(name, f.remote)
-	if err := s.cloneOrFetch(ctx, name, f); err != nil {
+	if err := s.cloneOrFetch(ctx, name, holder, f); err != nil {
 		err = classify("update "+name+" from "+redactURLs(f.remote.url), err)
 		s.log.Warn("update", "repo", name, "error", err)
 		return UpdateResult{}, err
@@ -58,9 +58,9 @@ func (s *Store) remember(name string, rem remote) {
 	s.repoLocked(name).remote = rem
 }
 
-func (s *Store) cloneOrFetch(ctx context.Context, name string, f *flight) error {
+func (s *Store) cloneOrFetch(ctx context.Context, name, holder string, f *flight) error {
 	dir := cloneDir(s.root, name)
-	if !s.present(name) {
+	if !s.present(name) && !s.adopted(ctx, name, holder, f) {
 		return s.clone(ctx, name, f)
 	}
 	if damaged := s.damaged(ctx, dir); damaged != nil {
@@ -114,7 +114,7 @@ func (s *Store) suspect(name string, cause error) {
 	if rem == (remote{}) {
 		return
 	}
-	_, _, err = s.board(name, rem, func(ctx context.Context, f *flight) (UpdateResult, error) { return s.fly(ctx, name, f) })
+	_, _, err = s.board(name, rem, func(ctx context.Context, f *flight) (UpdateResult, error) { return s.fly(ctx, name, "", f) })
 	if err != nil {
 		s.log.Debug("no repair while stopping", "repo", name)
 	}

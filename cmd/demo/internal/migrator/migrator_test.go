@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/fstest"
 
@@ -38,15 +39,15 @@ func TestMigrations(t *testing.T) {
 
 	t.Run("the embedded ones apply once", func(t *testing.T) {
 		conn := connect(t, pg.NewDatabase(t, "embedded"))
-		require.Equal(t, Outdated{0, 1}, Check(t.Context(), conn))
 		migrations, err := Embedded()
 		require.NoError(t, err)
+		require.Equal(t, Outdated{0, len(migrations)}, Check(t.Context(), conn))
 		var out bytes.Buffer
 		require.NoError(t, Up(t.Context(), conn, migrations, &out))
 		require.Contains(t, out.String(), "migrated to version 1: first")
 		out.Reset()
 		require.NoError(t, Up(t.Context(), conn, migrations, &out))
-		require.Equal(t, "schema is at version 1\n", out.String())
+		require.Equal(t, fmt.Sprintf("schema is at version %d\n", len(migrations)), out.String())
 		require.NoError(t, Check(t.Context(), conn))
 	})
 

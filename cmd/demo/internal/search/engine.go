@@ -20,7 +20,7 @@ const (
 
 // Git is the part of gitserver's client that a search needs.
 type Git interface {
-	Resolve(ctx context.Context, repo, rev string) (commit string, err error)
+	Resolve(ctx context.Context, repo, holder, rev string) (commit string, err error)
 }
 
 // Searcher is searcher's client.

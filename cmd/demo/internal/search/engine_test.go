@@ -28,7 +28,7 @@ func (w *world) Repos(context.Context) ([]database.Repo, error) { return w.repos
 
 func (w *world) RequestFetch(context.Context, string) error { w.requested.Add(1); return nil }
 
-func (w *world) Resolve(_ context.Context, repo, rev string) (string, error) {
+func (w *world) Resolve(_ context.Context, repo, _, rev string) (string, error) {
 	switch {
 	case repo == "cloning":
 		return "", gitserver.ErrCloneInProgress

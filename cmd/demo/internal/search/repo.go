@@ -63,7 +63,7 @@ func (r *run) name(repo database.Repo) error {
 }
 
 func (r *run) revision(ctx context.Context, repo database.Repo, rev string) error {
-	commit, err := r.engine.Git.Resolve(ctx, repo.Name, rev)
+	commit, err := r.engine.Git.Resolve(ctx, repo.Name, repo.Shard, rev)
 	if errors.Is(err, gitserver.ErrRevisionNotFound) && rev == "" {
 		return nil // an empty repository: searched, and nothing in it
 	}

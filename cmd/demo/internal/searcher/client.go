@@ -19,7 +19,8 @@ type Client struct {
 	http *http.Client
 }
 
-// NewClient makes a client of the searchers that urls gives, as in SEARCHER_URL. Each commit belongs to one of them, whose cache has it then.
+// NewClient makes a client of the searchers that urls gives, as in SEARCHER_URL. Each commit belongs to one of them, whose cache has it then; while that one
+// is away, the next one does its work.
 // hc must not limit the whole request's time. nil means a client of its own that uses no proxy.
 func NewClient(urls func() []string, hc *http.Client) *Client {
 	if hc == nil {
@@ -69,8 +70,11 @@ func (c *Client) send(ctx context.Context, req Request, body []byte) (*http.Resp
 	if len(urls) == 0 {
 		return nil, &Error{Code: ErrInternal, Text: "search " + req.Repo + ": there is no searcher", Remedy: "set SEARCHER_URL"}
 	}
-	target := strings.TrimSuffix(gitserver.Rendezvous(req.Repo+"@"+req.Commit, urls)[0], "/") + "/search"
+	order := gitserver.Rendezvous(req.Repo+"@"+req.Commit, urls)
+	try := 0
 	resp, err := gitserver.Patient(ctx, c.http, func() (*http.Request, error) {
+		target := strings.TrimSuffix(order[try%len(order)], "/") + "/search"
+		try++
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 		if err == nil {
 			r.Header.Set("Content-Type", "application/json")

@@ -90,7 +90,7 @@ func (s *stack) push(t testing.TB, files map[string]string) string {
 	}
 	s.run(t, "add", "-A")
 	s.run(t, "commit", "-q", "--allow-empty", "-m", "files")
-	_, err := s.git.Update(t.Context(), repoName, "file://"+s.source)
+	_, err := s.git.Update(t.Context(), repoName, "file://"+s.source, "")
 	require.NoError(t, err)
 	return strings.TrimSpace(s.run(t, "rev-parse", "HEAD"))
 }

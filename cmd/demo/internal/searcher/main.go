@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -72,7 +71,7 @@ func serve(ctx context.Context, log *slog.Logger) (err error) {
 		if err != nil {
 			return nil // we are stopping
 		}
-		addrs := strings.Fields(cmp.Or(os.Getenv("SRC_GIT_SERVERS"), strings.Join(settings.GitServers, " ")))
+		addrs := settings.Servers(os.Getenv)
 		servers.Store(&addrs)
 		close(configured)
 		return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sourcegraph/appliance/cmd/demo/internal/conf"
+	"github.com/sourcegraph/appliance/cmd/demo/internal/gitserver"
 )
 
 func TestMain(m *testing.M) {
@@ -105,6 +106,19 @@ func TestProcess(t *testing.T) {
 	require.Len(t, entryFiles(t, filepath.Join(dir, "searcher")), 1)
 	require.NoError(t, again.cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 0, again.waitEnd(t), again.stderr)
+}
+
+// While a searcher is away, another one searches its commits.
+func TestTheNextSearcherStandsIn(t *testing.T) {
+	s := newStack(t, map[string]string{"a": "foo\n"}, 1<<30)
+	there := s.urls()[0]
+	away := "http://" + freeAddr(t)
+	for gitserver.Rendezvous(repoName+"@"+s.commit, []string{there, away})[0] != away {
+		away = "http://" + freeAddr(t)
+	}
+	s.Client = NewClient(func() []string { return []string{there, away} }, nil)
+	found, _ := s.search(t, Request{Pattern: "foo"})
+	require.Len(t, found, 1)
 }
 
 func TestWrongSettingsAreRefused(t *testing.T) {

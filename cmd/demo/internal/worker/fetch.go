@@ -15,7 +15,7 @@ const note = 5 * time.Second
 func (s *Scheduler) fetch(ctx context.Context, repo database.Repo) {
 	fetching, done := context.WithCancel(ctx)
 	go s.keepClaim(fetching, repo.ID)
-	result, fetchErr := s.Git.Update(fetching, repo.Name, repo.CloneURL)
+	result, fetchErr := s.Git.Update(fetching, repo.Name, repo.CloneURL, repo.Shard)
 	done()
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), note)
 	defer cancel()
@@ -25,10 +25,13 @@ func (s *Scheduler) fetch(ctx context.Context, repo database.Repo) {
 		err = s.DB.Release(noting, repo.ID)
 	case fetchErr != nil:
 		cloned := status.Cloned || statusErr != nil && repo.Cloned
+		if repo.Shard != "" && repo.Shard != result.Shard { // it was to move
+			cloned = repo.Cloned
+		}
 		s.Log.Warn("fetch", "repo", repo.Name, "failures", repo.Failures+1, "error", fetchErr)
 		err = s.DB.FetchFailed(noting, repo.ID, cloned, message(fetchErr), retryAfter(int(repo.Failures)))
 	default:
-		err = s.DB.Fetched(noting, repo.ID, result.LastFetched, result.LastChanged, status.DiskBytes, jitter(s.Interval))
+		err = s.DB.Fetched(noting, repo.ID, result.Shard, result.LastFetched, result.LastChanged, status.DiskBytes, jitter(s.Interval))
 	}
 	if err != nil {
 		s.Log.Warn("note a fetch", "repo", repo.Name, "error", err) // the claim ends with its lease, and then it is due again

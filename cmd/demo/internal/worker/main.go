@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -73,8 +72,8 @@ func serve(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	addrs := gitServers(os.Getenv, settings)
-	scheduler := &Scheduler{DB: db, Git: gitserver.NewClient(func() []string { return addrs }, nil), Interval: interval, Log: log}
+	servers := settings.Servers(os.Getenv)
+	scheduler := &Scheduler{DB: db, Git: gitserver.NewClient(func() []string { return servers }, nil), Servers: servers, Interval: interval, Log: log}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return frontend.WatchDSN(ctx, settings) })
 	g.Go(func() error { return scheduler.Run(ctx) })
@@ -102,13 +101,6 @@ func handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	return mux
-}
-
-func gitServers(getenv func(string) string, settings conf.Config) []string {
-	if own := strings.Fields(getenv("SRC_GIT_SERVERS")); len(own) > 0 {
-		return own
-	}
-	return settings.GitServers
 }
 
 func fetchInterval(getenv func(string) string) (time.Duration, error) {

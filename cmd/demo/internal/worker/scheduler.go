@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ const (
 
 // Git is the part of gitserver's client that the scheduler needs.
 type Git interface {
-	Update(ctx context.Context, repo, cloneURL string) (gitserver.UpdateResult, error)
+	Update(ctx context.Context, repo, cloneURL, holder string) (gitserver.UpdateResult, error)
 	Status(ctx context.Context, repo string) (gitserver.RepoStatus, error)
 	Remove(ctx context.Context, repo string) error
 }
@@ -33,6 +34,7 @@ type Git interface {
 type Scheduler struct {
 	DB       *database.DB
 	Git      Git
+	Servers  []string      // the gitservers, each repository belongs to one of them
 	Interval time.Duration // between fetches of a repository
 	Log      *slog.Logger
 }
@@ -43,6 +45,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { s.every(ctx, syncEvery, nil, s.syncServices); return nil })
 	g.Go(func() error { s.listen(ctx, woken); return nil })
+	g.Go(func() error { s.every(ctx, poll, nil, s.removeDeleted); return nil })
 	g.Go(func() error { s.loop(ctx, woken); return nil })
 	return g.Wait()
 }
@@ -75,13 +78,10 @@ func (s *Scheduler) loop(ctx context.Context, woken chan struct{}) {
 	reset := false
 	s.every(ctx, poll, woken, func(ctx context.Context) error {
 		if !reset {
-			if err := s.DB.ResetCloning(ctx); err != nil {
+			if err := s.begin(ctx); err != nil {
 				return err
 			}
 			reset = true
-		}
-		if err := s.removeDeleted(ctx); err != nil {
-			return err
 		}
 		free := cap(slots) - len(slots)
 		if free == 0 {
@@ -106,18 +106,31 @@ func (s *Scheduler) loop(ctx context.Context, woken chan struct{}) {
 	})
 }
 
+// begin makes due what a former worker left half done, and what other gitservers than before are to have.
+func (s *Scheduler) begin(ctx context.Context) error {
+	if err := s.DB.ResetCloning(ctx); err != nil || len(s.Servers) == 0 {
+		return err
+	}
+	moving, lost, err := s.DB.Move(ctx, s.Servers, func(name string) string { return gitserver.Rendezvous(name, s.Servers)[0] })
+	if moving > 0 {
+		s.Log.Warn("the gitservers are others than before: repositories move", "repos", moving, "without_their_old_gitserver", lost, "gitservers", len(s.Servers))
+	}
+	return err
+}
+
+// removeDeleted removes clones from all gitservers, and then the row. A gitserver that is away holds up no other repository.
 func (s *Scheduler) removeDeleted(ctx context.Context) error {
 	deleted, err := s.DB.Deleted(ctx)
 	if err != nil {
 		return err
 	}
+	var faults []error
 	for _, repo := range deleted {
 		if err := s.Git.Remove(ctx, repo.Name); err != nil {
-			return err
+			faults = append(faults, err)
+			continue
 		}
-		if err := s.DB.Forget(ctx, repo.ID); err != nil {
-			return err
-		}
+		faults = append(faults, s.DB.Forget(ctx, repo.ID))
 	}
-	return nil
+	return errors.Join(faults...)
 }

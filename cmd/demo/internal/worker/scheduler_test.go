@@ -23,17 +23,19 @@ import (
 type fakeGit struct {
 	mu      sync.Mutex
 	updates map[string]int
+	holders map[string]string // the last one given
 	removed chan string
 	slow    chan struct{} // gets one when slow begins
 }
 
 func newFakeGit() *fakeGit {
-	return &fakeGit{updates: map[string]int{}, removed: make(chan string, 10), slow: make(chan struct{}, 10)}
+	return &fakeGit{updates: map[string]int{}, holders: map[string]string{}, removed: make(chan string, 10), slow: make(chan struct{}, 10)}
 }
 
-func (g *fakeGit) Update(ctx context.Context, repo, _ string) (gitserver.UpdateResult, error) {
+func (g *fakeGit) Update(ctx context.Context, repo, _, holder string) (gitserver.UpdateResult, error) {
 	g.mu.Lock()
 	g.updates[repo]++
+	g.holders[repo] = holder
 	g.mu.Unlock()
 	switch repo {
 	case "h/bad":
@@ -43,7 +45,7 @@ func (g *fakeGit) Update(ctx context.Context, repo, _ string) (gitserver.UpdateR
 		<-ctx.Done()
 		return gitserver.UpdateResult{}, ctx.Err()
 	}
-	return gitserver.UpdateResult{LastFetched: time.Now(), LastChanged: time.Now()}, nil
+	return gitserver.UpdateResult{LastFetched: time.Now(), LastChanged: time.Now(), Shard: "b:1"}, nil
 }
 
 func (g *fakeGit) count(repo string) int {
@@ -155,6 +157,42 @@ func TestScheduler(t *testing.T) {
 	require.False(t, slow.Cloning, "a stop gives it back")
 	require.Nil(t, slow.LastError)
 	require.LessOrEqual(t, time.Until(slow.NextFetchAt), time.Duration(0))
+}
+
+// TestRepositoriesMove: when the gitservers are others than before, what belongs elsewhere now is due at once, and cloned only while somebody has it.
+func TestRepositoriesMove(t *testing.T) {
+	db := newDB(t)
+	add(t, db, "stays", "moves", "new")
+	owners := map[string]string{"h/stays": "a:1", "h/moves": "b:1", "h/new": "b:1"}
+	owner := func(name string) string { return owners[name] }
+	for _, name := range []string{"h/stays", "h/moves"} {
+		require.NoError(t, db.Fetched(t.Context(), repo(t, db, name).ID, "a:1", time.Now(), time.Now(), 1, time.Hour))
+	}
+	later := func(name string) bool { return time.Until(repo(t, db, name).NextFetchAt) > time.Minute }
+
+	moving, lost, err := db.Move(t.Context(), []string{"a:1", "b:1"}, owner)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0}, []int{moving, lost})
+	require.True(t, later("h/stays"))
+	require.False(t, later("h/moves"))
+	require.True(t, repo(t, db, "h/moves").Cloned, "the old gitserver has it")
+
+	owners["h/stays"] = "b:1"
+	moving, lost, err = db.Move(t.Context(), []string{"b:1"}, owner)
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 2}, []int{moving, lost})
+	require.False(t, later("h/stays"))
+	require.False(t, repo(t, db, "h/stays").Cloned, "nobody has it")
+
+	git := newFakeGit()
+	stop := begin(t, db, git, time.Hour)
+	defer stop()
+	soon(t, func() bool { return repo(t, db, "h/stays").Shard == "b:1" && repo(t, db, "h/new").Shard == "b:1" })
+	require.True(t, repo(t, db, "h/stays").Cloned)
+	git.mu.Lock()
+	defer git.mu.Unlock()
+	require.Equal(t, "a:1", git.holders["h/stays"], "the new one is told who has it")
+	require.Empty(t, git.holders["h/new"])
 }
 
 func TestTwoWorkersShareTheWork(t *testing.T) {
