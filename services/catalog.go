@@ -8,6 +8,7 @@ import (
 // All returns the built-in definitions in the order of the graph, each as it is without a version.
 func All() []Definition {
 	all := []Definition{postgres(), redisCache(), redisStore(), migrator(), frontend(), gitserver(), searcher(), worker()}
+	all = append(all, thirdParties()...)
 	for i := range all {
 		all[i].Origin = BuiltIn
 	}

@@ -20,6 +20,8 @@ import (
 //	{{ .PeerPort "postgres" "postgres" }}  the port number of the first instance
 //	{{ .PeerURL "searcher" "http" }}       the same, each with http:// before it
 //	{{ .PeerOr "zoekt-webserver" "http" "127.0.0.1:6070" }}   the catalog's address while no such service is defined
+//	{{ .Running "jaeger" "http" "http://" }}   the same with that before it, and nothing while the service is off
+//	{{ range .Scrapes }}                   what Prometheus scrapes
 //	{{ .SocketDir "/x.sock" }}             {{ .Run }} when a socket of that name fits in it
 //	{{ .Bin "initdb" }}                    a program beside the service's own
 //	{{ .Service }} {{ .Number }} {{ .Replicas }} {{ .Product }} {{ .Version }} {{ .Generation }}
@@ -35,7 +37,24 @@ type Scope struct {
 	Secret             map[string]string
 	program            string
 	peers              func(service, port string) []string // nil slice: no such service
+	running            func(service string) bool
+	scrapes            func() []Scrape
 	servicePortUnknown func(service, port string) error
+}
+
+// Scrapes lists what runs and has metrics.
+func (s Scope) Scrapes() []Scrape { return s.scrapes() }
+
+// Running returns the addresses of a service that is on, each with prefix before it, or nothing.
+func (s Scope) Running(service, port, prefix string) string {
+	if !s.running(service) {
+		return ""
+	}
+	list := s.peers(service, port)
+	for i := range list {
+		list[i] = prefix + list[i]
+	}
+	return strings.Join(list, " ")
 }
 
 // Peer returns the addresses of all instances of a service.

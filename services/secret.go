@@ -11,6 +11,9 @@ import (
 // Generated are the secrets that the appliance makes itself, with what each one opens.
 func Generated() map[string]string {
 	return map[string]string{
+		"executor": "what executors sign in with; executors.accessToken of the site configuration must equal it",
+		"grafana":  "password of Grafana's user admin",
+		"minio":    "secret key of MinIO's user sourcegraph",
 		"postgres": "password of PostgreSQL's superuser sg",
 		"redis":    "password of both Redis servers",
 	}

@@ -116,7 +116,11 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 		Service: e.Name, Number: inst.Number, Replicas: inst.Replicas, Product: in.Product, Version: in.Version, Generation: max(1, in.Generation),
 		Address: map[string]string{}, Port: map[string]string{}, Data: map[string]string{}, Secret: map[string]string{},
 		Run: inst.RunDir, program: inst.Program,
-		peers:              func(service, port string) []string { return in.peers(list, service, port) },
+		peers: func(service, port string) []string { return in.peers(list, service, port) },
+		running: func(service string) bool {
+			return slices.ContainsFunc(list, func(e Effective) bool { return e.Name == service && !e.Disabled })
+		},
+		scrapes:            func() []Scrape { return in.scrapes(list) },
 		servicePortUnknown: func(service, port string) error { return unknownPeer(list, service, port) },
 	}
 	for _, p := range e.Ports {

@@ -51,6 +51,8 @@ func programOf(e Effective) Program {
 		return Program{"/usr/lib/postgresql/15/bin/postgres", "host"}
 	case "redis-server":
 		return Program{"/usr/bin/redis-server", "host"}
+	case "grafana-server":
+		return Program{"/var/lib/sourcegraph/releases/r/grafana/bin/grafana-server", "release"}
 	}
 	return Program{"/var/lib/sourcegraph/releases/r/bin/" + e.Command[0], "release"}
 }
@@ -217,7 +219,7 @@ func TestTemplateFaultsNameTheServiceAndTheField(t *testing.T) {
 // and users, and needs only what it has.
 func TestRandomOverridesNeverCollideOrDangle(t *testing.T) {
 	made := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(600) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := randomSelection(r)
 		if _, err := s.Effective(); err != nil {

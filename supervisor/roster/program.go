@@ -45,11 +45,10 @@ func (f finder) find(e services.Effective) (services.Program, error) {
 	name := e.Command[0]
 	missing := &MissingProgram{Service: e.Name, Program: name}
 	if f.dir != "" && !e.Command0 {
-		path := f.manifest.Program(f.dir, name)
-		if executable(path) {
+		if path := f.inRelease(name); path != "" {
 			return services.Program{Path: path, Source: "release"}, nil
 		}
-		missing.Looked = append(missing.Looked, filepath.Dir(path))
+		missing.Looked = append(missing.Looked, filepath.Dir(f.manifest.Program(f.dir, name)))
 	}
 	if e.Host == nil && !e.Command0 {
 		return services.Program{}, missing
@@ -65,6 +64,14 @@ func (f finder) find(e services.Effective) (services.Program, error) {
 		return services.Program{}, missing
 	}
 	return services.Program{Path: path, Source: "host"}, nil
+}
+
+// inRelease returns the path of a program of the release, or nothing.
+func (f finder) inRelease(name string) string {
+	if path := f.manifest.Program(f.dir, name); f.dir != "" && executable(path) {
+		return path
+	}
+	return ""
 }
 
 func (f finder) onHost(h services.HostProgram) (path string, looked []string) {

@@ -56,10 +56,12 @@ func Load(o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
+	var lacking []string
+	selection.Absent, lacking = r.absent(selection)
 	if err := r.plan(o, selection); err != nil {
 		return nil, err
 	}
-	r.Warnings = append(conf.warnings, r.wishes(conf)...)
+	r.Warnings = append(append(conf.warnings, lacking...), r.wishes(conf)...)
 	return r, nil
 }
 
@@ -205,6 +207,23 @@ func (r *Roster) programs(o Options, list []services.Effective, out map[string]s
 		return invalid(err, hintOf(err))
 	}
 	return nil
+}
+
+// absent finds the spare services that the release does not carry, and says what users lose unless the site has decided about them.
+func (r *Roster) absent(s services.Selection) (out map[string]bool, lacking []string) {
+	out = map[string]bool{}
+	f := finder{dir: r.Dir, manifest: r.Release}
+	for _, d := range services.Of(s.Product, s.Version) {
+		said := s.Overrides[d.Name]
+		if !d.Spare || said.Command != nil || f.inRelease(d.Command[0]) != "" {
+			continue
+		}
+		out[d.Name] = true
+		if said.Disabled == nil {
+			lacking = append(lacking, fmt.Sprintf("%s is not in this release: %s; services.%s.disabled: true says that this is known", d.Name, d.Loss, d.Name))
+		}
+	}
+	return out, lacking
 }
 
 func (r *Roster) addresses(o Options, list []services.Effective) (map[string]string, error) {

@@ -1,0 +1,36 @@
+package services
+
+// dockerMirror keeps what executors pull from Docker's registry. src: sourcegraph/docs: self-hosted/executors (docker registry mirror, port 5000);
+// Docker distribution: "Configuring a registry"
+func dockerMirror() Definition {
+	return thirdParty(Definition{
+		Name:     "docker-mirror",
+		Releases: from("3.38"),
+		Optional: "only executors pull images through it",
+		Loss:     "executors pull every image from the internet again",
+		Command:  []string{"registry", "serve", "{{ .Run }}/registry.yml"},
+		Host:     &HostProgram{Names: []string{"registry", "docker-registry"}, Package: "docker-registry"},
+		Ports:    []Port{{Name: "http", Number: 5000}, {Name: "debug", Number: 5001}},
+		Files:    []File{{Path: "{{ .Run }}/registry.yml", Mode: 0o600, Content: dockerMirrorConf}},
+		Data:     []Data{{Name: "registry", Path: "shared/docker-mirror", Class: DataCache}},
+		Ready:    readyHTTP("/v2/", "http"),
+		Live:     liveHTTP("/v2/", "http"),
+		Log:      serviceLog("json"),
+		Budget:   Budget{Memory: 512 << 20, CPUWeight: 25, Pids: 128}, // ours
+		Metrics:  &Metrics{Port: "debug", Path: "/metrics"},
+	})
+}
+
+const dockerMirrorConf = `# Written by the appliance at each start
+version: 0.1
+log: {level: warn, formatter: json}
+storage:
+  filesystem: {rootdirectory: '{{ .Data.registry }}'}
+  delete: {enabled: true}
+http:
+  addr: {{ .Address.http }}
+  debug:
+    addr: {{ .Address.debug }}
+    prometheus: {enabled: true, path: /metrics}
+proxy: {remoteurl: 'https://registry-1.docker.io'}
+`
