@@ -235,7 +235,7 @@ func unknownService(name string, insts []services.Instance) error {
 }
 
 func (s *Supervisor) command(who api.Peer, verb string, names []string) {
-	s.event(api.Event{Kind: "command", Message: verb + " " + strings.Join(names, " "), Actor: actor(who)})
+	s.event(api.Event{Kind: "command", Message: verb + " " + strings.Join(names, " "), Actor: actor(who), Services: names})
 }
 
 func actor(who api.Peer) string {

@@ -117,7 +117,8 @@ type Event struct {
 	CausedBy string            `json:"caused_by,omitempty"` // instance name whose trouble this follows from
 	Message  string            `json:"message"`
 	Evidence map[string]string `json:"evidence,omitempty"`
-	Actor    string            `json:"actor,omitempty"` // uid and command of who asked
+	Actor    string            `json:"actor,omitempty"`    // uid and command of who asked
+	Services []string          `json:"services,omitempty"` // instances that a command is for
 }
 
 // LogLine is one line of a service's log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -164,12 +165,14 @@ func selects(q api.EventQuery, e api.Event) bool {
 	if len(q.Services) == 0 {
 		return true
 	}
-	for _, s := range q.Services {
-		if e.Service == s || strings.HasPrefix(e.Service, s+"/") || s == e.Service+"/0" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.Services, func(s string) bool {
+		return names(s, e.Service) || slices.ContainsFunc(e.Services, func(of string) bool { return names(s, of) })
+	})
+}
+
+// names says whether what a person typed, a service or an instance, means this instance.
+func names(typed, instance string) bool {
+	return instance == typed || strings.HasPrefix(instance, typed+"/") || typed == instance+"/0"
 }
 
 // follow yields events from place next on.

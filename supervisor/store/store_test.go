@@ -113,6 +113,16 @@ func TestEventsOutliveTheStore(t *testing.T) {
 	}
 }
 
+func TestCommandsAreFoundByWhatTheyAreFor(t *testing.T) {
+	s := opened(t, filepath.Join(t.TempDir(), "store"), young)
+	s.Append(api.Event{At: api.Time{Time: time.Unix(1, 0)}, Kind: "command", Message: "stop both", Services: []string{"svc/0", "other"}})
+	s.Append(api.Event{At: api.Time{Time: time.Unix(2, 0)}, Kind: "command", Message: "reload"})
+	require.NoError(t, s.Flush(t.Context()))
+	for service, want := range map[string][]string{"svc": {"stop both"}, "svc/0": {"stop both"}, "other/0": {"stop both"}, "svc/1": nil, "oth": nil} {
+		require.Equal(t, want, messages(t, s, api.EventQuery{Services: []string{service}}), service)
+	}
+}
+
 func TestE43ClockStepKeepsOrder(t *testing.T) {
 	s := opened(t, filepath.Join(t.TempDir(), "store"), young)
 	for _, i := range []int{5, 6, 1, 2} {
