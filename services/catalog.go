@@ -1,13 +1,17 @@
 package services
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
 
 // All returns the built-in definitions in the order of the graph, each as it is without a version.
 func All() []Definition {
-	all := []Definition{postgres(), redisCache(), redisStore(), migrator(), frontend(), gitserver(), searcher(), worker()}
+	all := []Definition{
+		postgres(), redisCache(), redisStore(), migrator(), frontend(), gitserver(), githubProxy(), repoUpdater(), searcher(), symbols(),
+		zoektWebserver(), zoektIndexserver(), syntaxHighlighter(), worker(), preciseCodeIntelWorker(), syntacticCodeIntelWorker(), embeddings(),
+	}
 	all = append(all, thirdParties()...)
 	for i := range all {
 		all[i].Origin = BuiltIn
@@ -49,17 +53,58 @@ func (d Definition) In(product, version string) bool {
 // At returns the definition as it is in one version.
 func (d Definition) At(product, version string) Definition {
 	for _, v := range d.Variants {
-		if !slices.ContainsFunc(v.In, func(r Releases) bool { return r.Contains(product, version) }) {
-			continue
+		if slices.ContainsFunc(v.In, func(r Releases) bool { return r.Contains(product, version) }) {
+			d = v.apply(d)
 		}
-		d = v.Change.apply(d)
-		set(&d.Log.Format, v.LogFormat)
-		for i := range d.Ports {
-			d.Ports[i].Fixed = d.Ports[i].Fixed || slices.Contains(v.Fixed, d.Ports[i].Name)
-		}
+	}
+	d.Demand.Knobs = slices.DeleteFunc(slices.Clone(d.Demand.Knobs), func(k Knob) bool {
+		return k.In != nil && !slices.ContainsFunc(k.In, func(r Releases) bool { return r.Contains(product, version) })
+	})
+	if slices.ContainsFunc(d.Ports, func(p Port) bool { return p.Fixed }) {
+		d.Replicas.Max = 1
 	}
 	d.Variants = nil
 	return d
+}
+
+// apply returns the definition with the difference made; d and what it refers to stay untouched.
+func (v Variant) apply(d Definition) Definition {
+	beside := d.Beside.with(v.Beside) // what a version is given beside another service stands over its Env
+	d = v.Change.apply(d)
+	d.Beside = beside
+	for _, p := range v.Ports {
+		if i := slices.IndexFunc(d.Ports, func(old Port) bool { return old.Name == p.Name }); i >= 0 {
+			d.Ports[i] = p // a clone of the definition's already
+		} else {
+			d.Ports = append(d.Ports, p)
+		}
+	}
+	set(&d.Loss, v.Loss)
+	setTo(&d.Optional, v.Optional)
+	set(&d.Log.Format, v.LogFormat)
+	return d
+}
+
+// with returns both; what more says wins.
+func (b Beside) with(more Beside) Beside {
+	out := Beside{}
+	for _, from := range []Beside{b, more} {
+		for service, env := range from {
+			out[service] = mergeEnv(out[service], pointers(env))
+		}
+	}
+	return out
+}
+
+// without returns it without the variables of these names.
+func (b Beside) without(names map[string]*string) Beside {
+	out := Beside{}
+	for service, env := range b {
+		env = maps.Clone(env)
+		maps.DeleteFunc(env, func(name, _ string) bool { _, said := names[name]; return said })
+		out[service] = env
+	}
+	return out
 }
 
 // DefaultUser is the account that a service of this name runs as when its definition names none.

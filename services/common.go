@@ -1,6 +1,7 @@
 package services
 
 import (
+	"maps"
 	"syscall"
 	"time"
 )
@@ -10,9 +11,17 @@ const (
 	demo        = "demo"
 )
 
+const (
+	mib = int64(1) << 20
+	gib = int64(1) << 30
+)
+
 // everywhere is every version of Sourcegraph that is defined, and of the demo.
-// src: sourcegraph/deploy-sourcegraph-docker: docker-compose/docker-compose.yaml @v3.38.0, v5.2.7, v6.4.0, v7.5.4453 carries all services defined here.
-func everywhere() []Releases { return []Releases{{sourcegraph, "3.38", ""}, {demo, "", ""}} }
+// src: sourcegraph/deploy-sourcegraph-docker: docker-compose/docker-compose.yaml @v3.38.0, v5.2.7, v6.4.0, v7.5.4453
+func everywhere() []Releases { return append(throughout(), Releases{demo, "", ""}) }
+
+// throughout is every version of Sourcegraph that is defined.
+func throughout() []Releases { return []Releases{{sourcegraph, "3.38", ""}} }
 
 // goStop is how Sourcegraph's Go services end: TERM, then 10 s for requests in flight (SRC_GRACEFUL_SHUTDOWN_TIMEOUT), to which we add 5 s for a busy machine.
 // A request in flight made TERM take 10.0 s (observed, 3.38). src: sourcegraph: internal/goroutine/background.go @3.38
@@ -48,46 +57,74 @@ func serviceLog(format string) Log { return Log{MaxSize: 16 << 20, Keep: 4, Form
 // SRC_PROF_HTTP: default :6060 for all, so the second service on the host exits 1 (observed, 3.38). src: sourcegraph: internal/debugserver/debug.go @3.38
 // DEPLOY_TYPE: empty means Kubernetes: 5 s of sleep before shutdown, and cluster defaults. src: sourcegraph-public-snapshot: internal/conf/deploy/deploytype.go
 // SRC_LOG_FORMAT: condensed, the other default, prints colour without a terminal (observed, 3.38). src: sourcegraph: internal/logging @3.38
-// OTEL_EXPORTER_OTLP_ENDPOINT: the empty string turns export off. src: sourcegraph/docs: self-hosted/observability/opentelemetry
-func goEnv(more map[string]string) map[string]string {
-	text := func(s string) *string { return &s }
-	env := map[string]*string{}
-	for name, value := range more {
-		env[name] = text(value)
+func goEnv(more ...map[string]string) map[string]string {
+	env := map[string]string{
+		"DEPLOY_TYPE":           "docker-container",
+		"PGTZ":                  "UTC",
+		"SRC_FRONTEND_INTERNAL": `{{ .Peer "frontend" "internal" }}`,
+		"SRC_LOG_FORMAT":        "logfmt",
+		"SRC_LOG_LEVEL":         "info",
+		"SRC_PROF_HTTP":         "{{ .Address.debug }}",
 	}
-	return mergeEnv(map[string]string{
-		"DEPLOY_TYPE":                 "docker-container",
-		"OTEL_EXPORTER_OTLP_ENDPOINT": "",
-		"PGTZ":                        "UTC",
-		"SRC_FRONTEND_INTERNAL":       `{{ .PeerOr "frontend" "internal" "127.0.0.1:3090" }}`,
-		"SRC_LOG_FORMAT":              "logfmt",
-		"SRC_LOG_LEVEL":               "info",
-		"SRC_PROF_HTTP":               "{{ .Address.debug }}",
-	}, env)
+	for _, m := range more {
+		maps.Copy(env, m)
+	}
+	return env
 }
+
+// changes makes the environment of a variant.
+func changes(env map[string]string) Override { return Override{Env: pointers(env)} }
 
 // goVariants are the differences between the families that all Go services share.
 func goVariants(more ...Variant) []Variant {
-	value := func(s string) *string { return &s }
 	return append([]Variant{{
-		In:        []Releases{{sourcegraph, "5.0", ""}},
+		In:     between("4.0", ""),
+		Why:    "tracing by OpenTelemetry came; the empty string turns it off. src: sourcegraph/docs: self-hosted/observability/opentelemetry",
+		Change: changes(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": ""}),
+		Beside: Beside{"otel-collector": {"OTEL_EXPORTER_OTLP_ENDPOINT": `{{ .PeerURL "otel-collector" "grpc" }}`}},
+	}, {
+		In:        between("5.0", ""),
 		Why:       "logfmt is a legacy format that newer loggers print as condensed, with colour. src: sourcegraph/docs: self-hosted/observability/logs",
-		Change:    Override{Env: map[string]*string{"SRC_LOG_FORMAT": value("json")}},
+		Change:    changes(map[string]string{"SRC_LOG_FORMAT": "json"}),
 		LogFormat: "json",
 	}, {
-		In:     []Releases{{sourcegraph, "7.0", ""}},
+		In:     between("7.0", ""),
 		Why:    "the single container is gone, docker-compose is the value that its successor sets. src: sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v7.5.4453",
-		Change: Override{Env: map[string]*string{"DEPLOY_TYPE": value("docker-compose")}},
+		Change: changes(map[string]string{"DEPLOY_TYPE": "docker-compose"}),
 	}}, more...)
 }
 
-// loopbackBefore5 binds a service to loopback in the versions that offer only this switch for it.
-func loopbackBefore5() Variant {
-	yes := "true"
+// jaegerAgent is where the families before OpenTelemetry send traces. src: sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v3.38.0
+func jaegerAgent() Variant {
 	return Variant{
-		In:     []Releases{{sourcegraph, "3.38", "5.0"}},
-		Why:    "it binds all interfaces otherwise (observed, 3.38). src: sourcegraph: cmd/gitserver/main.go, cmd/searcher/main.go @3.38",
-		Change: Override{Env: map[string]*string{"INSECURE_DEV": &yes}},
+		In:     between("3.38", "4.0"),
+		Why:    "traces go to Jaeger's agent over UDP. src: sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v3.38.0",
+		Beside: Beside{"jaeger": {"JAEGER_AGENT_HOST": loopback, "JAEGER_AGENT_PORT": `{{ .PeerPort "jaeger" "compact" }}`}},
+	}
+}
+
+// loopbackBefore5 binds a service to loopback in the versions that offer only this switch for it.
+func loopbackBefore5(ports ...Port) Variant {
+	for i := range ports {
+		ports[i].Fixed, ports[i].Bind = true, BindSwitch
+	}
+	return Variant{
+		In:     between("3.38", "5.0"),
+		Why:    "its port is a constant, and it binds all interfaces otherwise (observed, 3.38). src: sourcegraph: cmd/*/main.go, internal/httpserver/listener.go @3.38",
+		Change: changes(map[string]string{"INSECURE_DEV": "true"}),
+		Ports:  ports,
+	}
+}
+
+// openFrom5 says that nothing binds a constant port any more: INSECURE_DEV loosens security in these versions.
+func openFrom5(ports ...Port) Variant {
+	for i := range ports {
+		ports[i].Fixed, ports[i].Bind = true, BindAll
+	}
+	return Variant{
+		In:    between("5.0", ""),
+		Why:   "the port is a constant without a host, and INSECURE_DEV is no switch for a server with users. src: sourcegraph-public-snapshot: cmd/*/shared/main.go",
+		Ports: ports,
 	}
 }
 
@@ -102,9 +139,10 @@ func postgresEnv(env map[string]string, prefix, database string) {
 	env[prefix+"PGSSLMODE"] = "disable"
 }
 
-// databaseEnv is all three families. Three databases of one server, since the same DSN for frontend and codeintel is refused.
-// src: sourcegraph: internal/database/postgresdsn @3.38
-func databaseEnv(env map[string]string) map[string]string {
+// databaseEnv is all three families. Three databases of one server, since the same DSN for frontend and codeintel is refused
+// (CODEINTEL_PG_ALLOW_SINGLE_DB is not needed). src: sourcegraph: internal/database/postgresdsn @3.38
+func databaseEnv() map[string]string {
+	env := map[string]string{}
 	postgresEnv(env, "", databaseFrontend)
 	postgresEnv(env, "CODEINTEL_", databaseCodeIntel)
 	postgresEnv(env, "CODEINSIGHTS_", databaseCodeInsights)
@@ -112,7 +150,8 @@ func databaseEnv(env map[string]string) map[string]string {
 }
 
 // redisEnv names both servers. src: sourcegraph: internal/redispool @3.38 (host:port or a redis:// URL)
-func redisEnv(env map[string]string) map[string]string {
+func redisEnv() map[string]string {
+	env := map[string]string{}
 	for name, service := range map[string]string{"REDIS_CACHE_ENDPOINT": "redis-cache", "REDIS_STORE_ENDPOINT": "redis-store"} {
 		env[name] = `redis://:{{ .Secret.redis }}@{{ .Peer "` + service + `" "redis" }}`
 	}

@@ -18,6 +18,7 @@ type Definition struct {
 	Command []string          // argv; Command[0] is a program of the release, or of the host when Host is set
 	Host    *HostProgram      // where Command[0] may come from when the release does not carry it
 	Env     map[string]string // its whole environment, beside what every service gets (PATH, HOME, LANG, TZ, NO_PROXY …)
+	Beside  Beside            // variables that it has only while another service runs
 	Unset   []string          // variables that every service gets, and that this one must not have
 	Ports   []Port
 	Needs   []string // started after these are ready; stopped before them
@@ -37,6 +38,7 @@ type Definition struct {
 	Restart Restart
 	Log     Log
 	Budget  Budget
+	Demand  Demand
 
 	Metrics  *Metrics
 	Replicas Replicas
@@ -51,13 +53,20 @@ type Definition struct {
 // Without says why a part that services usually have is missing. A built-in definition gives the reason or the part.
 type Without struct{ Ready, Live, Metrics string }
 
-// Variant is how a service differs in a range of versions.
+// Beside are variables by the service beside which they are set, over Env: PROMETHEUS_URL while prometheus is there and not disabled.
+// What the site says of a variable wins over both.
+type Beside map[string]map[string]string
+
+// Variant is how a service differs in a range of versions. An empty field leaves the definition as it is.
 type Variant struct {
 	In        []Releases
 	Why       string
 	Change    Override
-	Fixed     []string // ports that these versions offer no way to set
-	LogFormat string   // empty: as in the definition
+	Beside    Beside  // merged by service and variable
+	Ports     []Port  // replace the ports of the same names, and add others
+	Loss      string  // replaces
+	Optional  *string // replaces; to "": it runs
+	LogFormat string
 }
 
 // Kind is what the supervisor expects of a service's process.
@@ -84,9 +93,20 @@ type HostProgram struct {
 type Port struct {
 	Name   string // http, internal, debug …
 	Number int    // the catalog's port, taken when it is free at the first start
-	Fixed  bool   // the program offers no way to set it
+	Fixed  bool   // the program offers no way to set it: the service runs once on a machine
 	Site   bool   // the site asks for exactly this number
+	Bind   Bind   // what keeps it on loopback
 }
+
+// Bind names what keeps a listener on loopback.
+type Bind string
+
+// The means of binding, the best first.
+const (
+	BindSet    Bind = ""               // its address is set: by a variable, a flag, or a file
+	BindSwitch Bind = "INSECURE_DEV"   // a switch binds all listeners of the process; its number cannot be set
+	BindAll    Bind = "all interfaces" // nothing does: it can be reached from outside unless the machine or its network keeps others away
+)
 
 // Prepare makes a directory once, whole or not at all: Steps write to {{.New}}, which is renamed to Creates at the end.
 type Prepare struct {
@@ -114,6 +134,7 @@ type Data struct {
 	Path     string // below the data directory; absolute in an [Instance]
 	Class    DataClass
 	Identity string // why its name or its service's address is part of the data; empty if neither is
+	Of       string `json:",omitempty"` // the service whose directory this is, shared with it: both have the same User
 }
 
 // DataClass says what a loss of the directory costs.
@@ -167,11 +188,13 @@ type Stop struct {
 
 // Restart says when a run that ended by itself is followed by the next.
 type Restart struct {
-	Delay      time.Duration // after a run that was ready for at least ResetAfter
-	Max        time.Duration // ceiling of min(Max, 100 ms · 2ⁿ ± 20 %) for the n-th consecutive shorter run
-	ResetAfter time.Duration // ready for this long: the next failure is a first one
-	Never      bool          // do not restart on failure (a dirty migrator)
-	Expected   string        // an exit after a log line matching this counts as no failure
+	Delay      time.Duration  // after a run that was ready for at least ResetAfter
+	Max        time.Duration  // ceiling of min(Max, 100 ms · 2ⁿ ± 20 %) for the n-th consecutive shorter run
+	ResetAfter time.Duration  // ready for this long: the next failure is a first one
+	Never      bool           // do not restart on failure (a dirty migrator)
+	Expected   string         // an exit after a log line matching this counts as no failure
+	Hopeless   string         `json:",omitempty"` // an exit after a log line matching this is not followed by another run: it takes a person
+	Codes      map[int]string `json:",omitempty"` // what an exit code of the program means, for whoever asks why
 }
 
 // Log says how the output of a service is kept.
@@ -191,6 +214,46 @@ type Budget struct {
 	NoFile    int // descriptors, soft limit
 }
 
+// Demand is what the planning of budgets may know of a service beside its [Budget], whose Memory is the ceiling. None of it is part of a plan:
+// what follows from it is.
+type Demand struct {
+	Floor   int64   // bytes without which it does not do its work
+	Share   int     // of the memory that is left above all floors, relative to the others
+	Elastic Elastic // what it does with more
+	OOMRank int     // 1 is killed last, 5 first, when the whole machine runs out of memory
+	Knobs   []Knob  // its run-time settings that follow from a budget
+}
+
+// Elastic says what a service does with more memory than its floor.
+type Elastic string
+
+// The ways of growing.
+const (
+	ElasticFixed Elastic = "fixed" // its need hardly moves
+	ElasticLoad  Elastic = "load"  // grows with what it is asked for, and with the size of one thing it works on
+	ElasticCache Elastic = "cache" // turns any amount into fewer reads, up to the size of its data
+)
+
+// Knob is a run-time setting of a service that follows from its budget.
+type Knob struct {
+	Name    string     // GOMEMLIMIT, shared_buffers, SEARCHER_CACHE_SIZE_MB …
+	Of      Resource   // what it follows from
+	Percent int        // of that, in the knob's own unit; 0: by another rule, in Why
+	Auto    bool       // the wiring sets it as a variable while the budget bounds the resource; else Env, Command or Files hold a number
+	In      []Releases // empty: all that the service is in
+	Why     string     // the rule, and its source
+}
+
+// Resource is what a budget bounds.
+type Resource string
+
+// The resources that knobs follow from.
+const (
+	OfMemory Resource = "memory"
+	OfCPUs   Resource = "cpus"
+	OfDisk   Resource = "disk"
+)
+
 // Metrics is where Prometheus scrapes a service.
 type Metrics struct {
 	Port, Path string
@@ -202,6 +265,7 @@ type Replicas struct {
 	Max      int    // 0 and 1: a singleton
 	Driver   string // what its number should follow: "repositories", "users" …
 	Identity bool   // each replica has data of its own that stays with its number
+	With     string // the service whose replica of the same number it belongs to: there are as many of both
 }
 
 // Switch is how an upgrade replaces a service.

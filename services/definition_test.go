@@ -123,8 +123,9 @@ func TestFixedPortsByVersion(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	require.Equal(t, "gitserver.http searcher.http worker.http", fixed("sourcegraph", "3.38.0"))
-	require.Equal(t, "worker.http", fixed("sourcegraph", "6.0.0"))
+	require.Equal(t, "github-proxy.http repo-updater.http searcher.http symbols.http worker.http precise-code-intel-worker.http", fixed("sourcegraph", "3.38.0"))
+	require.Equal(t, "repo-updater.http symbols.http worker.http worker.executors precise-code-intel-worker.http", fixed("sourcegraph", "6.0.0"))
+	require.Equal(t, "worker.http worker.executors precise-code-intel-worker.http", fixed("sourcegraph", "7.5.0"))
 	require.Empty(t, fixed("demo", "1.0.0"))
 }
 

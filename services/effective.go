@@ -49,6 +49,7 @@ func (s Selection) Effective() ([]Effective, error) {
 		faults = append(faults, err)
 		out = append(out, e)
 	}
+	faults = append(faults, follow(out, s.Overrides)...)
 	faults = append(faults, unknownOverrides(s.Overrides, out)...)
 	faults = append(faults, checkNeeds(out)...)
 	return out, errors.Join(faults...)
@@ -63,6 +64,24 @@ func (s Selection) effective(d Definition, o Override) (Effective, error) {
 		return e, fmt.Errorf("services.%s.replicas: %d is outside 1..%d", d.Name, e.Count, max(1, d.Replicas.Max))
 	}
 	return e, nil
+}
+
+// follow gives a service that belongs to another as many replicas as that has. It refuses another wish of the site.
+func follow(list []Effective, overrides map[string]Override) []error {
+	var faults []error
+	for i := range list {
+		e := &list[i]
+		lead := slices.IndexFunc(list, func(other Effective) bool { return other.Name == e.Replicas.With })
+		if lead < 0 {
+			continue
+		}
+		if wish := overrides[e.Name].Replicas; wish != nil && *wish != list[lead].Count {
+			faults = append(faults, fmt.Errorf("services.%s.replicas: %d, but it has as many as %s, %d: set services.%s.replicas",
+				e.Name, *wish, list[lead].Name, list[lead].Count, list[lead].Name))
+		}
+		e.Count = list[lead].Count
+	}
+	return faults
 }
 
 // checkPorts refuses a port that a built-in service does not have, or cannot move.

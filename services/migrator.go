@@ -8,7 +8,7 @@ import (
 // migrator brings the schemas to its own version and ends; nothing that reads a database starts before it.
 // src: sourcegraph: cmd/migrator @3.38 (since 3.37); sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v7.5.4453 (command up)
 func migrator() Definition {
-	env := databaseEnv(goEnv(nil))
+	env := goEnv(databaseEnv())
 	delete(env, "SRC_PROF_HTTP") // it serves nothing
 	delete(env, "SRC_FRONTEND_INTERNAL")
 	return Definition{
@@ -23,9 +23,10 @@ func migrator() Definition {
 		Start:    Start{}, // no limit: a big migration takes hours
 		// No TERM: it has no handler, and killed midway it left the database dirty in 5 of 5 tries (observed, 3.38).
 		Stop:     Stop{Signal: syscall.SIGKILL, To: ToGroup, Grace: time.Hour, Wait: true},
-		Restart:  Restart{Max: 30 * time.Second, ResetAfter: time.Second, Never: true}, // a dirty database needs a decision, and each rerun exits 1 in 0.1 s (observed)
-		Log:      serviceLog("logfmt"),                                                 // on stdout (observed, 3.38)
-		Budget:   Budget{Memory: 500 << 20, CPUWeight: 100, Pids: 128},                 // memory: compose @v7.5.4453
+		Restart:  Restart{Max: 30 * time.Second, ResetAfter: time.Second, Never: true},                  // a dirty database needs a decision, and each rerun exits 1 in 0.1 s (observed)
+		Log:      serviceLog("logfmt"),                                                                  // on stdout (observed, 3.38)
+		Budget:   Budget{Memory: 500 * mib, CPUWeight: 100, Pids: 128},                                  // memory: compose @v7.5.4453
+		Demand:   Demand{Floor: 96 * mib, Share: 1, Elastic: ElasticLoad, OOMRank: 1, Knobs: goKnobs()}, // floor: helm: values.yaml asks for 50 MB
 		Replicas: Replicas{Max: 1},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,

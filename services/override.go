@@ -58,6 +58,7 @@ func (o Override) apply(d Definition) Definition {
 	}
 	d.Command = append(d.Command, o.Args...)
 	d.Env = mergeEnv(d.Env, o.Env)
+	d.Beside = d.Beside.without(o.Env)
 	d.Unset = unset(d.Unset, o.Env)
 	d.Ports = mergePorts(d.Ports, o.Ports)
 	set(&d.User, o.User)

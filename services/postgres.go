@@ -40,11 +40,26 @@ func postgres() Definition {
 		Stop:     Stop{Signal: syscall.SIGINT, To: ToMain, Grace: 120 * time.Second, Weight: 1},
 		Restart:  plainRestart(),
 		Log:      serviceLog("postgres"),
-		Budget:   Budget{Memory: 4 << 30, CPUWeight: 200, Pids: 512}, // memory: compose @v7.5.4453; the rest is ours: 100 connections are 100 processes
+		Budget:   Budget{Memory: 4 * gib, CPUWeight: 200, Pids: 512}, // memory: compose @v7.5.4453; the rest is ours: 100 connections are 100 processes
+		Demand:   postgresDemand(),
 		Replicas: Replicas{Max: 1},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotAlways,
 	}
+}
+
+// postgresDemand asks for what postgresConf takes: 54 MB of 15 processes (observed, PostgreSQL 15), 128 MB of buffers, and work_mem for a few queries.
+// Share: GB of the machine image of size M, all three servers of it together. src: sourcegraph/deploy: install/override.M.yaml
+func postgresDemand() Demand {
+	const rules = "src: sourcegraph/docs: self-hosted/postgres-conf"
+	return Demand{Floor: 256 * mib, Share: 12, Elastic: ElasticCache, OOMRank: 1, Knobs: []Knob{
+		{Name: "shared_buffers", Of: OfMemory, Percent: 25, Why: rules},
+		{Name: "effective_cache_size", Of: OfMemory, Percent: 75, Why: rules},
+		{Name: "maintenance_work_mem", Of: OfMemory, Percent: 6, Why: "a sixteenth, 2 GB at most. " + rules},
+		{Name: "work_mem", Of: OfMemory, Why: "memory / (4 × max_connections × max_parallel_workers_per_gather). " + rules},
+		{Name: "max_parallel_workers", Of: OfCPUs, Percent: 100, Why: rules},
+		{Name: "max_wal_size", Of: OfDisk, Why: "8 GB where the disk allows. src: sourcegraph/deploy-sourcegraph-docker: pgsql/conf/postgresql.conf @v7.5.4453"},
+	}}
 }
 
 // postgresData is below the directory that the service owns, so that a cluster of the next major can be made beside it.

@@ -22,6 +22,8 @@ import (
 //	{{ .PeerOr "zoekt-webserver" "http" "127.0.0.1:6070" }}   the catalog's address while no such service is defined
 //	{{ .Running "jaeger" "http" "http://" }}   the same with that before it, and nothing while the service is off
 //	{{ range .Scrapes }}                   what Prometheus scrapes
+//	{{ .PeerHere "zoekt-webserver" "http" }}   the address of the instance of the same number
+//	{{ .DebugServices }}                   JSON of all debug ports, as SRC_PROF_SERVICES takes it
 //	{{ .SocketDir "/x.sock" }}             {{ .Run }} when a socket of that name fits in it
 //	{{ .Bin "initdb" }}                    a program beside the service's own
 //	{{ .Service }} {{ .Number }} {{ .Replicas }} {{ .Product }} {{ .Version }} {{ .Generation }}
@@ -40,6 +42,7 @@ type Scope struct {
 	running            func(service string) bool
 	scrapes            func() []Scrape
 	servicePortUnknown func(service, port string) error
+	debugServices      func() string
 }
 
 // Scrapes lists what runs and has metrics.
@@ -89,6 +92,22 @@ func (s Scope) PeerOr(service, port, otherwise string) string {
 	}
 	return otherwise
 }
+
+// PeerHere returns the address of the instance of another service that has the same number.
+func (s Scope) PeerHere(service, port string) (string, error) {
+	list, err := s.peerList(service, port)
+	if err != nil {
+		return "", err
+	}
+	if s.Number >= len(list) {
+		return "", fmt.Errorf("there is no %s/%d", service, s.Number)
+	}
+	return list[s.Number], nil
+}
+
+// DebugServices lists the debug ports of what runs, for the page of the site's administrators that leads to them.
+// src: sourcegraph: cmd/server/shared/globals.go @3.38
+func (s Scope) DebugServices() string { return s.debugServices() }
 
 // Bin returns the path of a program beside the service's own.
 func (s Scope) Bin(name string) string { return filepath.Join(filepath.Dir(s.program), name) }

@@ -40,6 +40,9 @@ func thirdParty(d Definition) Definition {
 	if d.Start == (Start{}) {
 		d.Start = Start{Timeout: 2 * time.Minute} // ours
 	}
+	if d.Demand.Floor == 0 { // ours: a sixteenth of the ceiling that compose gives; users miss none of them first
+		d.Demand = Demand{Floor: d.Budget.Memory / 16, Share: 1, Elastic: ElasticLoad, OOMRank: 5, Knobs: d.Demand.Knobs}
+	}
 	if d.Switch == "" {
 		d.Switch = StopThenStart
 	}

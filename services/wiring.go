@@ -1,6 +1,7 @@
 package services
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -85,7 +86,7 @@ func (in Input) instance(list []Effective, e Effective, n int) (Instance, error)
 	if err != nil {
 		return inst, err
 	}
-	if err := render(scope, e, &inst, in.env(e)); err != nil {
+	if err := render(scope, e, &inst, in.env(list, e)); err != nil {
 		return inst, err
 	}
 	inst.Hash = hashRun(inst)
@@ -122,6 +123,7 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 		},
 		scrapes:            func() []Scrape { return in.scrapes(list) },
 		servicePortUnknown: func(service, port string) error { return unknownPeer(list, service, port) },
+		debugServices:      func() string { return in.debugServices(list) },
 	}
 	for _, p := range e.Ports {
 		address, ok := in.Addresses[AddressKey(e.Name, inst.Number, p.Name)]
@@ -171,6 +173,29 @@ func (in Input) peers(list []Effective, service, port string) []string {
 	return out
 }
 
+// debugServices is SRC_PROF_SERVICES: what a debug port serves, and zoekt's own pages.
+func (in Input) debugServices(list []Effective) string {
+	type service struct{ Name, Host, DefaultPath string }
+	out := []service{}
+	for _, e := range list {
+		if e.Disabled || e.Metrics == nil || e.Metrics.Port != "debug" && e.User != zoektUser {
+			continue
+		}
+		path := ""
+		if e.Name == "zoekt-webserver" {
+			path = "/debug/requests/"
+		}
+		for n, address := range in.peers(list, e.Name, e.Metrics.Port) {
+			out = append(out, service{Instance{Service: e.Name, Number: n, Replicas: e.Count}.Name(), address, path})
+		}
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		panic("services: names and addresses are plain data: " + err.Error())
+	}
+	return string(text)
+}
+
 func unknownPeer(list []Effective, service, port string) error {
 	for _, e := range list {
 		if e.Name == service {
@@ -197,18 +222,29 @@ func instances(list []Effective, names []string) []string {
 }
 
 // env is what every service gets, before its own. Nothing of the supervisor's environment is passed on.
-func (in Input) env(e Effective) map[string]string {
+func (in Input) env(list []Effective, e Effective) map[string]string {
 	path := in.Path
 	if dir := in.releaseBin(e); dir != "" {
 		path = dir + ":" + path
 	}
-	env := mergeEnv(map[string]string{
+	env := map[string]string{
 		"HOME":     "{{ .Home }}",
 		"LANG":     "C.UTF-8",
 		"NO_PROXY": "127.0.0.1,localhost,::1", // a proxy for internal traffic breaks it
 		"PATH":     strings.Trim(path, ":"),
 		"TZ":       "UTC", // sessions of PostgreSQL must be UTC
-	}, pointers(e.Env))
+	}
+	for _, k := range e.Demand.Knobs {
+		if value := k.value(e.Budget); k.Auto && value != "" {
+			env[k.Name] = value
+		}
+	}
+	maps.Copy(env, e.Env)
+	for _, other := range list {
+		if !other.Disabled {
+			maps.Copy(env, e.Beside[other.Name])
+		}
+	}
 	for _, name := range e.Unset {
 		delete(env, name)
 	}
@@ -222,6 +258,8 @@ func (in Input) releaseBin(e Effective) string {
 	}
 	return ""
 }
+
+func pointer(s string) *string { return &s }
 
 func pointers(env map[string]string) map[string]*string {
 	out := make(map[string]*string, len(env))
