@@ -191,10 +191,16 @@ type Restart struct {
 	Delay      time.Duration  // after a run that was ready for at least ResetAfter
 	Max        time.Duration  // ceiling of min(Max, 100 ms · 2ⁿ ± 20 %) for the n-th consecutive shorter run
 	ResetAfter time.Duration  // ready for this long: the next failure is a first one
-	Never      bool           // do not restart on failure (a dirty migrator)
+	Final      Final          `json:",omitzero"` // failures that no restart mends
 	Expected   string         // an exit after a log line matching this counts as no failure
-	Hopeless   string         `json:",omitempty"` // an exit after a log line matching this is not followed by another run: it takes a person
 	Codes      map[int]string `json:",omitempty"` // what an exit code of the program means, for whoever asks why
+}
+
+// Final says which failures need a person's decision before the next run; the zero value says none.
+type Final struct {
+	Signal bool   // ended by a signal, in the middle of what cannot be done twice
+	Log    string // ended with an error after a log line matching this regular expression
+	Remedy string // what to do before it is started again
 }
 
 // Log says how the output of a service is kept.

@@ -104,7 +104,10 @@ func zoektIndexserver() Definition {
 		Stop: Stop{Signal: syscall.SIGTERM, To: ToGroup, Grace: 10 * time.Second},
 		Restart: Restart{
 			Max: 30 * time.Second, ResetAfter: time.Second,
-			Hopeless: "detected a change of ownership", // src: cmd/zoekt-sourcegraph-indexserver/owner.go
+			Final: Final{
+				Log:    "detected a change of ownership", // src: cmd/zoekt-sourcegraph-indexserver/owner.go
+				Remedy: "see which other indexserver writes to the same directory, and end it",
+			},
 		},
 		Log:    serviceLog("go"),
 		Budget: Budget{Memory: 16 * gib, CPUWeight: 50, Pids: 1024}, // memory: compose @v7.5.4453; searches come first

@@ -187,6 +187,7 @@ func (h *Host) watchLog(u *unit, l *life) {
 		watch(l.inst.Ready.Log, func(string) { l.signalReady() })
 	}
 	watch(l.inst.Restart.Expected, func(string) { l.expected.Store(true) })
+	watch(l.inst.Restart.Final.Log, func(line string) { l.final.Store(&line) })
 }
 
 func (h *Host) lastWords(u *unit) string {

@@ -47,15 +47,18 @@ const lineWait = 50 * time.Millisecond
 
 // endLine keeps a last line without its newline: nothing will finish it, and the next run's first line is not its end (E47). A disk
 // that stalls is not waited for.
-func (h *Host) endLine(u *unit) {
+func (h *Host) endLine(u *unit) { h.drain(u, lineWait) }
+
+// drain returns once what the pipe holds is kept, or that time is over.
+func (h *Host) drain(u *unit, most time.Duration) {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		ctx, cancel := context.WithTimeout(context.Background(), lineWait)
+		ctx, cancel := context.WithTimeout(context.Background(), most)
 		defer cancel()
 		_ = u.pump.Drain(ctx) // what could not be kept in time is kept with the next line
 	}()
-	timer := time.NewTimer(lineWait)
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-kept:

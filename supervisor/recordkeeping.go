@@ -42,7 +42,7 @@ func (h *Host) recordOf(u *unit, l *life) record.Record {
 	v := u.view
 	r := record.Record{
 		Name: u.name, Service: u.inst.Service, Run: v.Run, PID: v.PID, BootID: h.bootID, UID: h.uidOf(u.inst), Addresses: u.inst.Addresses,
-		State: string(v.State), Since: v.Since, Reason: v.Reason, ReadySince: v.ReadySince, Restarts: v.Restarts, Failures: v.Streaks, Hash: v.InstanceSum,
+		State: string(v.State), Since: v.Since, Reason: v.Reason, Evidence: v.Evidence, ReadySince: v.ReadySince, Restarts: v.Restarts, Failures: v.Streaks, Hash: v.InstanceSum,
 		PlanHash: h.planHash(), Ordered: v.Ordered,
 	}
 	if l != nil && l.run >= v.Run {
@@ -81,7 +81,7 @@ func statusOf(e api.Exit) int {
 // viewOf is the state that a record restores.
 func viewOf(r record.Record) engine.View {
 	v := engine.View{
-		Name: r.Name, State: api.State(r.State), Since: r.Since, Reason: r.Reason, Wanted: r.Stopped == nil && r.State != string(api.Stopped), Run: r.Run, PID: r.PID,
+		Name: r.Name, State: api.State(r.State), Since: r.Since, Reason: r.Reason, Evidence: r.Evidence, Wanted: r.Stopped == nil && r.State != string(api.Stopped), Run: r.Run, PID: r.PID,
 		Restarts: r.Restarts, ReadySince: r.ReadySince, Streaks: r.Failures, InstanceSum: r.Hash, Ordered: r.Ordered,
 	}
 	switch v.State {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sourcegraph/appliance/limits/cgroup"
 	"github.com/sourcegraph/appliance/services"
@@ -211,16 +212,30 @@ func (h *Host) awaitExit(u *unit, l *life, p *process.Process) {
 	if !exit.Known {
 		exit = h.exitFromStage0(u.name, l.run)
 	}
+	h.hearOut(u, l)
 	ev := engine.Event{Kind: engine.Exited, Run: l.run, Expected: l.expected.Load(), Exit: h.exitOf(l, exit)}
 	h.countOOMs(u, l)
 	if ev.Exit.Cause == api.CauseOOM {
 		ev.Evidence = h.oomEvidence(l)
+	}
+	if line := l.final.Load(); line != nil && exit.Code != 0 {
+		ev.Final = *line
 	}
 	if err := p.Reap(); err != nil {
 		h.log.Error("reap", "service", u.name, "pid", p.PID(), "err", err)
 	}
 	h.tell(stage0.Message{Type: stage0.Ack, Name: u.name, Run: l.run})
 	h.engine.Post(u.name, ev)
+}
+
+// hearWait is how long an end whose last lines decide what follows waits for them; a disk that takes them does so in well under 1 ms.
+const hearWait = time.Second
+
+// hearOut takes in all that a run has said, where a line of its log tells what its end means: the end is seen before the line is read.
+func (h *Host) hearOut(u *unit, l *life) {
+	if rule := l.inst.Restart; rule.Expected != "" || rule.Final.Log != "" {
+		h.drain(u, hearWait)
+	}
 }
 
 func (h *Host) exitOf(l *life, exit process.Exit) api.Exit {

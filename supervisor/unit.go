@@ -91,10 +91,11 @@ type life struct {
 	unwanted    bool // told to stop before it had a process
 	told        bool // told to stop by its signal
 	probing     bool
-	forgotten   atomic.Bool // dead, and what it held is freed
-	expected    atomic.Bool // said in its log that it wants to be restarted
-	ooms        uint64      // OOM kills of its group when it began
-	oomsCounted uint64      // of those since, in the tally
+	forgotten   atomic.Bool            // dead, and what it held is freed
+	expected    atomic.Bool            // said in its log that it wants to be restarted
+	final       atomic.Pointer[string] // the line in which it said that no restart mends it
+	ooms        uint64                 // OOM kills of its group when it began
+	oomsCounted uint64                 // of those since, in the tally
 }
 
 func newLife(run uint64, inst services.Instance) *life {

@@ -69,6 +69,7 @@ type Event struct {
 	PID       int           // Spawned
 	Exit      api.Exit      // Exited
 	Expected  bool          // Exited: the service said that it wants to be restarted
+	Final     string        // Exited: the line in which the service said that no restart mends it
 	Killed    bool          // Dead: something had to be killed for it
 	Err       error         // SpawnFailed, ProbeFailed, Hung
 	Permanent bool          // SpawnFailed

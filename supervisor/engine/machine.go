@@ -48,6 +48,7 @@ type Machine struct {
 	exit      *api.Exit // of this run, nil while it lives
 	lastExit  *api.Exit
 	expected  bool
+	final     string // the line in which it said that no restart mends it
 	streaks   map[string]int
 	delay     time.Duration
 	until     time.Time
@@ -210,10 +211,20 @@ func (m *Machine) exited(now time.Time, ev Event) {
 	case exit.Cause == api.CauseOOM:
 	case m.stopCause != "":
 		exit.Cause = m.stopCause
-	case !m.needsReady() && m.inst.Kind == services.KindService:
+	case !m.needsReady() && !m.didItsWork(exit):
 		exit.Cause = api.CauseDependency
 	}
-	m.exit, m.lastExit, m.expected, m.pid = &exit, &exit, ev.Expected, 0
+	m.exit, m.lastExit, m.expected, m.final, m.pid = &exit, &exit, ev.Expected, ev.Final, 0
+}
+
+// didItsWork says that a oneshot ended as it should.
+func (m *Machine) didItsWork(exit api.Exit) bool {
+	return m.inst.Kind == services.KindOneshot && exit.Code == 0 && exit.Signal == ""
+}
+
+// mustNotRepeat says that the run ended in a way that the next one could only make worse.
+func (m *Machine) mustNotRepeat() bool {
+	return m.exit != nil && (m.final != "" || m.inst.Restart.Final.Signal && m.exit.Signal != "")
 }
 
 // outcome says what a proof of death leads to.
@@ -228,12 +239,14 @@ func (m *Machine) outcome() Kind {
 	switch {
 	case !m.wanted:
 		return DeadAsked
-	case m.asked || cause == api.CauseStopped || m.expected || m.anyNeedHeld():
+	case m.asked:
 		return DeadAgain
-	case m.inst.Kind == services.KindOneshot && cause == api.CauseExit && m.exit.Code == 0:
-		return DeadCompleted
-	case m.inst.Restart.Never:
+	case m.mustNotRepeat():
 		return DeadForGood
+	case cause == api.CauseStopped || m.expected || m.anyNeedHeld():
+		return DeadAgain
+	case cause == api.CauseExit && m.didItsWork(*m.exit):
+		return DeadCompleted
 	case cause == api.CauseDependency && !m.needsReady():
 		return DeadAgain // waits for the need instead of burning its budget (E32)
 	}
@@ -349,7 +362,7 @@ func (m *Machine) spawn() []Action {
 	m.run++
 	m.forced = m.killed
 	m.alive, m.asked, m.completed, m.killed, m.proving, m.ordered, m.signalled = true, false, false, false, false, false, false
-	m.stopCause, m.exit, m.expected, m.readyAt, m.until, m.grace = "", nil, false, time.Time{}, time.Time{}, 0
+	m.stopCause, m.exit, m.expected, m.final, m.readyAt, m.until, m.grace = "", nil, false, "", time.Time{}, time.Time{}, 0
 	acts := []Action{{Do: DoSpawn, Run: m.run}}
 	if m.inst.Start.Timeout > 0 {
 		acts = append(acts, m.arm(m.inst.Start.Timeout))

@@ -208,20 +208,65 @@ func TestOrderedStopIsOrderedAfterAdoption(t *testing.T) {
 	require.Contains(t, dos(handle(t, n, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "b", Held: true}})), DoSignal)
 }
 
-// TestAKilledMigratorFailsForGood: it is not run again by itself, since the database may be dirty.
-func TestAKilledMigratorFailsForGood(t *testing.T) {
+// migrating is a migrator that runs, on a database that was ready when it began.
+func migrating(t *testing.T) *Machine {
 	inst := plain("migrator")
-	inst.Kind, inst.Restart.Never, inst.Stop.Wait = services.KindOneshot, true, true
+	inst.Kind, inst.Needs, inst.Stop.Wait = services.KindOneshot, []string{"a"}, true
+	inst.Restart.Final = services.Final{Signal: true, Remedy: "repair it"}
 	m := NewMachine(inst, nil, steady)
 	m.Begin(t0, nil)
+	handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "a", State: api.Ready, Ready: true}})
 	handle(t, m, t0, Event{Kind: Spawned, Run: 1, PID: 1})
-	require.NotContains(t, dos(handle(t, m, t0, Event{Kind: RestartWanted})), DoSignal, "a running migration gets no signal")
-	m = NewMachine(inst, nil, steady)
-	m.Begin(t0, nil)
-	handle(t, m, t0, Event{Kind: Spawned, Run: 1, PID: 1})
-	handle(t, m, t0, Event{Kind: Exited, Run: 1, Exit: api.Exit{Cause: api.CauseSignal, Signal: "KILL"}})
+	return m
+}
+
+// TestAKilledMigratorFailsForGood: it is not run again by itself, since the database may be dirty; neither is one that found it dirty.
+func TestAKilledMigratorFailsForGood(t *testing.T) {
+	require.NotContains(t, dos(handle(t, migrating(t), t0, Event{Kind: RestartWanted})), DoSignal, "a running migration gets no signal")
+	for name, ev := range map[string]Event{
+		"killed":            {Exit: api.Exit{Cause: api.CauseSignal, Signal: "KILL"}},
+		"out of memory":     {Exit: api.Exit{Cause: api.CauseOOM, Signal: "KILL"}},
+		"found it dirty":    {Exit: api.Exit{Cause: api.CauseExit, Code: 1}, Final: "dirty database"},
+		"killed and marked": {Exit: api.Exit{Cause: api.CauseSignal, Signal: "TERM"}, Final: "dirty database"},
+	} {
+		for _, away := range []bool{false, true} { // also when its database went down meanwhile
+			m := migrating(t)
+			if away {
+				handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "a", State: api.Stopping}})
+			}
+			ev.Kind, ev.Run = Exited, 1
+			handle(t, m, t0, ev)
+			handle(t, m, t0, Event{Kind: Dead, Run: 1})
+			require.Equal(t, api.Failed, m.state, name)
+			require.Equal(t, "repair it", m.View().Evidence["remedy"], name)
+			handle(t, m, t0, Event{Kind: StartWanted, Actor: "ann"})
+			require.Equal(t, map[bool]api.State{false: api.Starting, true: api.Waiting}[away], m.state, name)
+		}
+	}
+}
+
+// TestAMigratorWithoutADatabaseIsTriedAgain: nothing is dirty, so it backs off, or waits for the database if that is away.
+func TestAMigratorWithoutADatabaseIsTriedAgain(t *testing.T) {
+	refused := Event{Kind: Exited, Run: 1, Exit: api.Exit{Cause: api.CauseExit, Code: 1}}
+	m := migrating(t)
+	handle(t, m, t0, refused)
 	handle(t, m, t0, Event{Kind: Dead, Run: 1})
-	require.Equal(t, api.Failed, m.state)
+	require.Equal(t, api.Backoff, m.state)
+	require.Contains(t, dos(handle(t, m, m.until, Event{Kind: TimerFired, Run: 1, Timer: m.timer})), DoSpawn)
+
+	m = migrating(t)
+	handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "a", State: api.Stopping}})
+	handle(t, m, t0, refused)
+	handle(t, m, t0, Event{Kind: Dead, Run: 1})
+	require.Equal(t, api.Waiting, m.state)
+	require.Equal(t, api.CauseDependency, m.lastExit.Cause)
+	require.Empty(t, m.streaks, "what is done to it burns no budget")
+
+	m = migrating(t)
+	handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "a", State: api.Stopping}})
+	handle(t, m, t0, Event{Kind: Exited, Run: 1, Exit: api.Exit{Cause: api.CauseExit}})
+	handle(t, m, t0, Event{Kind: Dead, Run: 1})
+	require.Equal(t, api.Ready, m.state, "it had done its work")
 }
 
 // TestAdoptionKeepsStateAndSince: it is an event, not a state.

@@ -133,6 +133,9 @@ func (w *simWorld) Spawn(name string, run uint64) {
 	})
 }
 
+// killed is the exit code of what SIGKILL ended, in the world's own count.
+const killed = 137
+
 func (w *simWorld) exitCode() int {
 	if w.chaos && w.roll(30) {
 		return 1
@@ -145,7 +148,14 @@ func (w *simWorld) exit(name string, p *proc, code int) {
 		return
 	}
 	p.main = false
-	w.engine.Post(name, Event{Kind: Exited, Run: p.run, Exit: api.Exit{Cause: api.CauseExit, Code: code}})
+	ev := Event{Kind: Exited, Run: p.run, Exit: api.Exit{Cause: api.CauseExit, Code: code}}
+	if code == killed {
+		ev.Exit = api.Exit{Cause: api.CauseSignal, Signal: "KILL"}
+	}
+	if code == 1 && w.machine(name).inst.Restart.Final.Signal {
+		ev.Final = []string{"", "dirty"}[w.rng.IntN(2)]
+	}
+	w.engine.Post(name, ev)
 }
 
 func (w *simWorld) Probe(name string, run uint64) {
@@ -216,7 +226,7 @@ func (w *simWorld) Kill(name string, run uint64, force bool) {
 	}
 	w.after(delay, func() {
 		if force {
-			w.exit(name, p, 137)
+			w.exit(name, p, killed)
 		}
 		p.main, p.others, p.dead = false, false, true
 		w.engine.Post(name, Event{Kind: Dead, Run: run, Killed: force})
@@ -278,7 +288,7 @@ func newSimWorld(seed uint64, logf func(string, ...any)) *simWorld {
 		}
 		if w.roll(15) {
 			inst.Kind, inst.Ready, inst.Start = services.KindOneshot, nil, services.Start{}
-			inst.Restart.Never, inst.Stop.Wait = w.roll(50), w.roll(50)
+			inst.Restart.Final.Signal, inst.Stop.Wait = w.roll(50), w.roll(50)
 		}
 		for j := range i {
 			switch {

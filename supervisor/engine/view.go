@@ -79,7 +79,7 @@ func first(names []string) string {
 }
 
 func (m *Machine) restore(v View) {
-	m.state, m.since, m.reason, m.wanted, m.stoppedBy = v.State, v.Since, v.Reason, v.Wanted, v.StoppedBy
+	m.state, m.since, m.reason, m.evidence, m.wanted, m.stoppedBy = v.State, v.Since, v.Reason, v.Evidence, v.Wanted, v.StoppedBy
 	m.run, m.pid, m.alive, m.restarts, m.completed = v.Run, v.PID, v.Alive, v.Restarts, v.Completed
 	m.readyAt, m.lastExit, m.until, m.killed = v.ReadySince, v.LastExit, v.Until, v.Killed
 	for k, n := range v.Streaks {
@@ -111,6 +111,11 @@ func (m *Machine) note(ev Event, kind Kind) {
 		m.reason = ""
 	case kind == DeadCompleted:
 		m.reason = "completed"
+	case kind == DeadForGood:
+		m.evidence = map[string]string{"remedy": m.inst.Restart.Final.Remedy}
+		if m.final != "" {
+			m.evidence["log"] = m.final
+		}
 	case kind == GraceElapsed:
 		m.reason = "still there after its grace period: killed"
 	case kind == KillElapsed:

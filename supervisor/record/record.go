@@ -33,17 +33,18 @@ type Record struct {
 
 	Addresses map[string]string `json:"addresses,omitempty"`
 
-	State      string         `json:"state"`
-	Since      time.Time      `json:"since"`
-	Reason     string         `json:"reason,omitempty"`
-	ReadySince time.Time      `json:"ready_since,omitzero"`
-	Restarts   int            `json:"restarts"`
-	Exits      []Exit         `json:"exits,omitempty"`    // last ones, newest first
-	Backoff    *Backoff       `json:"backoff,omitempty"`  // set while it waits
-	Failures   map[string]int `json:"failures,omitempty"` // consecutive short runs, by cause
-	Stopped    *Stopped       `json:"stopped,omitempty"`  // an operator stopped it
-	Ordered    bool           `json:"ordered,omitempty"`  // its stop waits for what needs it
-	PlanHash   string         `json:"plan,omitempty"`     // accepted plan
+	State      string            `json:"state"`
+	Since      time.Time         `json:"since"`
+	Reason     string            `json:"reason,omitempty"`
+	Evidence   map[string]string `json:"evidence,omitempty"`
+	ReadySince time.Time         `json:"ready_since,omitzero"`
+	Restarts   int               `json:"restarts"`
+	Exits      []Exit            `json:"exits,omitempty"`    // last ones, newest first
+	Backoff    *Backoff          `json:"backoff,omitempty"`  // set while it waits
+	Failures   map[string]int    `json:"failures,omitempty"` // consecutive short runs, by cause
+	Stopped    *Stopped          `json:"stopped,omitempty"`  // an operator stopped it
+	Ordered    bool              `json:"ordered,omitempty"`  // its stop waits for what needs it
+	PlanHash   string            `json:"plan,omitempty"`     // accepted plan
 }
 
 // Exit is how an earlier run ended.
