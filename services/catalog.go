@@ -24,8 +24,9 @@ const BuiltIn = "built in"
 
 // Of returns the definitions that a version of a product carries, with what is different in that version.
 func Of(product, version string) []Definition {
-	var out []Definition
-	for _, d := range All() {
+	all := All()
+	out := make([]Definition, 0, len(all))
+	for _, d := range all {
 		if d.In(product, version) {
 			out = append(out, d.At(product, version))
 		}
@@ -43,6 +44,11 @@ func Products() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// isBuiltIn reports whether this package defines a service of that name, in whatever version.
+func isBuiltIn(name string) bool {
+	return slices.ContainsFunc(All(), func(d Definition) bool { return d.Name == name })
 }
 
 // In reports whether this version of this product carries the service.
@@ -69,12 +75,18 @@ func (d Definition) At(product, version string) Definition {
 
 // apply returns the definition with the difference made; d and what it refers to stay untouched.
 func (v Variant) apply(d Definition) Definition {
-	beside := d.Beside.with(v.Beside) // what a version is given beside another service stands over its Env
+	beside := d.Beside // what a version is given beside another service stands over its Env
+	if v.Beside != nil {
+		beside = beside.with(v.Beside)
+	}
 	d = v.Change.apply(d)
 	d.Beside = beside
+	if v.Ports != nil {
+		d.Ports = slices.Clone(d.Ports)
+	}
 	for _, p := range v.Ports {
 		if i := slices.IndexFunc(d.Ports, func(old Port) bool { return old.Name == p.Name }); i >= 0 {
-			d.Ports[i] = p // a clone of the definition's already
+			d.Ports[i] = p
 		} else {
 			d.Ports = append(d.Ports, p)
 		}

@@ -27,16 +27,17 @@ type Effective struct {
 
 // Effective applies the site's overrides, and checks the whole: names, needs, circles, replicas. All faults are in the error.
 func (s Selection) Effective() ([]Effective, error) {
-	var out []Effective
+	built := Of(s.Product, s.Version)
+	out := make([]Effective, 0, len(built)+len(s.DropIns))
 	var faults []error
-	for _, d := range Of(s.Product, s.Version) {
+	for _, d := range built {
 		o := s.Overrides[d.Name]
 		e, err := s.effective(o.apply(d), o)
 		faults = append(faults, err, checkPorts(d, o))
 		out = append(out, e)
 	}
 	for _, d := range s.DropIns {
-		if slices.ContainsFunc(All(), func(b Definition) bool { return b.Name == d.Name }) {
+		if isBuiltIn(d.Name) {
 			faults = append(faults, fmt.Errorf("%s: %s is a built-in service; change it under services.%s in appliance.yaml", d.Origin, d.Name, d.Name))
 			continue
 		}
@@ -102,8 +103,10 @@ func checkPorts(d Definition, o Override) error {
 func unknownOverrides(overrides map[string]Override, known []Effective) []error {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
-		elsewhere := slices.ContainsFunc(All(), func(d Definition) bool { return d.Name == name }) // in another release: kept for it
-		if !elsewhere && !slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
+		if slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
+			continue
+		}
+		if !isBuiltIn(name) { // else in another release: kept for it
 			faults = append(faults, fmt.Errorf("services.%s: this release has no such service; it has %s", name, strings.Join(effectiveNames(known), ", ")))
 		}
 	}

@@ -52,15 +52,20 @@ type LogChange struct {
 
 // apply returns the definition with the change made; d and what it refers to stay untouched.
 func (o Override) apply(d Definition) Definition {
-	d.Command = slices.Clone(d.Command)
 	if o.Command != nil {
-		d.Command = slices.Clone(o.Command)
+		d.Command = o.Command
 	}
-	d.Command = append(d.Command, o.Args...)
-	d.Env = mergeEnv(d.Env, o.Env)
-	d.Beside = d.Beside.without(o.Env)
-	d.Unset = unset(d.Unset, o.Env)
-	d.Ports = mergePorts(d.Ports, o.Ports)
+	if o.Args != nil {
+		d.Command = slices.Concat(d.Command, o.Args)
+	}
+	if len(o.Env) > 0 {
+		d.Env = mergeEnv(d.Env, o.Env)
+		d.Beside = d.Beside.without(o.Env)
+		d.Unset = unset(d.Unset, o.Env)
+	}
+	if len(o.Ports) > 0 {
+		d.Ports = mergePorts(d.Ports, o.Ports)
+	}
 	set(&d.User, o.User)
 	if o.Needs != nil {
 		d.Needs = slices.Clone(o.Needs)

@@ -8,7 +8,8 @@ type Plan struct {
 	Version   string
 	Release   string // <version>-<digest>, or "none"
 	Instances []Instance
-	Hash      string // of all instances; equal hashes run the same programs in the same way
+	Exposed   []Exposed `json:",omitempty"` // listeners that nothing keeps on loopback
+	Hash      string    // of all instances; equal hashes run the same programs in the same way
 }
 
 // Instance is one replica of a service with every template rendered.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -42,7 +41,7 @@ func renderArgv(s Scope, e Effective, inst *Instance) (err error) {
 func (s Scope) command(what string, words []string) ([]string, error) {
 	out, err := s.renderAll(what, words)
 	for _, word := range out {
-		if regexp.MustCompile(secretPattern).MatchString(word) {
+		if secretPattern.MatchString(word) {
 			return nil, fmt.Errorf("%s: %s: a secret on a command line can be read by everybody on this machine; pass it in env", s.Service, what)
 		}
 	}
@@ -131,12 +130,11 @@ func portNames(ports []Port) []string {
 
 // hash is short enough to show and long enough never to collide by chance.
 func hash(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
+	sum := sha256.New()
+	if err := json.NewEncoder(sum).Encode(v); err != nil {
 		panic("services: a plan is plain data: " + err.Error()) // no field can refuse to be encoded
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // hashRun covers what a running process was started with: another hash means that a restart is needed.

@@ -133,6 +133,13 @@ func (s Scope) render(what, text string) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}
+	if out, ok := s.expand(text); ok {
+		return out, nil
+	}
+	return s.execute(what, text)
+}
+
+func (s Scope) execute(what, text string) (string, error) {
 	t, err := template.New(what).Option("missingkey=error").Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("%s: %s: %q: %s", s.Service, what, text, templateFault(err))

@@ -19,17 +19,29 @@ func Generated() map[string]string {
 	}
 }
 
-const secretPattern = `@secret\{([A-Za-z0-9._-]+)\}`
+var secretPattern = regexp.MustCompile(`@secret\{([A-Za-z0-9._-]+)\}`)
 
 // SecretRef is how a plan refers to a secret.
 func SecretRef(name string) string { return "@secret{" + name + "}" }
+
+// refs are references to the secrets of these names and to all generated ones.
+func refs(names []string) map[string]string {
+	out := map[string]string{}
+	for _, name := range names {
+		out[name] = SecretRef(name)
+	}
+	for name := range Generated() {
+		out[name] = SecretRef(name)
+	}
+	return out
+}
 
 // SecretsOf returns the names of the secrets that the plan needs, sorted.
 func SecretsOf(p Plan) []string {
 	names := map[string]bool{}
 	for i := range p.Instances {
 		eachSecretText(&p.Instances[i], func(text string) (string, error) {
-			for _, m := range regexp.MustCompile(secretPattern).FindAllStringSubmatch(text, -1) {
+			for _, m := range secretPattern.FindAllStringSubmatch(text, -1) {
 				names[m[1]] = true
 			}
 			return text, nil
@@ -85,7 +97,7 @@ func expandText(text string, secrets map[string]string) (string, error) {
 		return text, nil
 	}
 	var missing error
-	out := regexp.MustCompile(secretPattern).ReplaceAllStringFunc(text, func(ref string) string {
+	out := secretPattern.ReplaceAllStringFunc(text, func(ref string) string {
 		name := ref[len("@secret{") : len(ref)-1]
 		content, ok := secrets[name]
 		if !ok {

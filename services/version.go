@@ -29,10 +29,13 @@ func (r Releases) String() string {
 // CompareVersions compares dotted versions number by number: 3.9 < 3.38 = 3.38.0. What follows a "-" or "+" counts only between equal numbers,
 // where a version with it is the older one (5.0.0-rc.1 < 5.0.0).
 func CompareVersions(a, b string) int {
-	an, arest := splitVersion(a)
-	bn, brest := splitVersion(b)
-	for i := range max(len(an), len(bn)) {
-		if c := cmp.Compare(at(an, i), at(bn, i)); c != 0 {
+	a, arest := cutRest(a)
+	b, brest := cutRest(b)
+	for a != "" || b != "" {
+		var x, y string
+		x, a, _ = strings.Cut(a, ".")
+		y, b, _ = strings.Cut(b, ".")
+		if c := cmp.Compare(number(x), number(y)); c != 0 {
 			return c
 		}
 	}
@@ -42,8 +45,8 @@ func CompareVersions(a, b string) int {
 	return strings.Compare(arest, brest)
 }
 
-// splitVersion returns the numbers and the rest; what is no number counts as 0.
-func splitVersion(v string) (numbers []int, rest string) {
+// cutRest returns the numbers and the rest.
+func cutRest(v string) (numbers, rest string) {
 	v = strings.TrimPrefix(v, "v")
 	if i := strings.IndexAny(v, "-+"); i >= 0 {
 		v, rest = v[:i], v[i:]
@@ -51,16 +54,11 @@ func splitVersion(v string) (numbers []int, rest string) {
 	if strings.HasPrefix(rest, "+") {
 		rest = "" // build metadata orders nothing
 	}
-	for part := range strings.SplitSeq(v, ".") {
-		n, _ := strconv.Atoi(part)
-		numbers = append(numbers, n)
-	}
-	return numbers, rest
+	return v, rest
 }
 
-func at(numbers []int, i int) int {
-	if i < len(numbers) {
-		return numbers[i]
-	}
-	return 0
+// number is a part of a version; what is none counts as 0.
+func number(part string) int {
+	n, _ := strconv.Atoi(part)
+	return n
 }

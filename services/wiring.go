@@ -33,6 +33,8 @@ type Input struct {
 	Dirs       Dirs
 	Generation int    // of the data, from 1
 	Path       string // PATH of the services, after the release's own bin directories
+
+	secretRefs map[string]string // by name; made by Build
 }
 
 const loopback = "127.0.0.1"
@@ -51,6 +53,7 @@ func Build(in Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	in.secretRefs = refs(in.Secrets)
 	plan := Plan{Product: in.Product, Version: in.Version, Release: in.Release}
 	var faults []error
 	for _, e := range list {
@@ -58,6 +61,7 @@ func Build(in Input) (Plan, error) {
 			inst, err := in.instance(list, e, n)
 			faults = append(faults, err)
 			plan.Instances = append(plan.Instances, inst)
+			plan.Exposed = append(plan.Exposed, exposed(inst, e)...)
 		}
 	}
 	faults = append(faults, checkAddresses(plan)...)
@@ -115,7 +119,7 @@ func (in Input) program(inst *Instance, e Effective) error {
 func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, error) {
 	s := Scope{
 		Service: e.Name, Number: inst.Number, Replicas: inst.Replicas, Product: in.Product, Version: in.Version, Generation: max(1, in.Generation),
-		Address: map[string]string{}, Port: map[string]string{}, Data: map[string]string{}, Secret: map[string]string{},
+		Address: map[string]string{}, Port: map[string]string{}, Data: map[string]string{}, Secret: in.secretRefs,
 		Run: inst.RunDir, program: inst.Program,
 		peers: func(service, port string) []string { return in.peers(list, service, port) },
 		running: func(service string) bool {
@@ -132,9 +136,6 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 		}
 		inst.Addresses[p.Name], s.Address[p.Name] = address, address
 		s.Port[p.Name] = address[strings.LastIndexByte(address, ':')+1:]
-	}
-	for _, name := range slices.Concat(in.Secrets, slices.Collect(maps.Keys(Generated()))) {
-		s.Secret[name] = SecretRef(name)
 	}
 	for _, d := range withHome(e.Definition) {
 		path, err := s.render("data "+d.Name, d.Path)

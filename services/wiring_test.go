@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // input is a machine on which every program and every catalog port is there.
-func input(t *testing.T, s Selection) Input {
+func input(t testing.TB, s Selection) Input {
 	t.Helper()
 	in := Input{
 		Selection: s, Release: s.Version + "-0123456789abcdef",
@@ -62,6 +62,12 @@ func TestGoldenPlans(t *testing.T) {
 	for name, s := range map[string]Selection{
 		"demo-1.0.0":            {Product: "demo", Version: "1.0.0"},
 		"sourcegraph-3.38.0":    {Product: "sourcegraph", Version: "3.38.0"},
+		"sourcegraph-5.2.7":     {Product: "sourcegraph", Version: "5.2.7"},
+		"sourcegraph-5.2.7-all": everythingOn("5.2.7"),
+		"sourcegraph-5.6.0":     {Product: "sourcegraph", Version: "5.6.0"},
+		"sourcegraph-5.11.6271": {Product: "sourcegraph", Version: "5.11.6271"},
+		"sourcegraph-6.3.4167":  {Product: "sourcegraph", Version: "6.3.4167"},
+		"sourcegraph-6.4.0":     {Product: "sourcegraph", Version: "6.4.0"},
 		"sourcegraph-7.5.4453":  {Product: "sourcegraph", Version: "7.5.4453"},
 		"demo-three-gitservers": {Product: "demo", Version: "1.0.0", Overrides: map[string]Override{"gitserver": {Replicas: &three}}},
 	} {
