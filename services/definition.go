@@ -149,18 +149,18 @@ const (
 
 // Probe asks a service whether it is ready or alive. Exactly one of HTTP, TCP, Exec, Postgres, Redis, Log and Notify is set.
 type Probe struct {
-	HTTP     string   // path, answered with 2xx on Port
-	TCP      bool     // Port accepts
-	Postgres bool     // Port answers a start-up packet with anything but "starting up"
-	Redis    bool     // Port answers PING with PONG or a demand for a password
-	Exec     []string // exits 0, as the service's user
-	Log      string   // a regular expression that a line of its log matches (readiness only)
-	Notify   bool     // sends READY=1 to NOTIFY_SOCKET (readiness only)
-	Port     string   // name of a Port
+	HTTP     string   `yaml:"http,omitempty" doc:"a path that is answered with 2xx" example:"/healthz" pattern:"^/" wants:"a path that begins with /"`
+	TCP      bool     `yaml:"tcp,omitempty" doc:"the port accepts a connection" example:"true" only:"true"`
+	Postgres bool     `yaml:"postgres,omitempty" doc:"the port answers PostgreSQL's start-up packet with anything but that it is starting" example:"true" only:"true"`
+	Redis    bool     `yaml:"redis,omitempty" doc:"the port answers PING with PONG, or asks for a password" example:"true" only:"true"`
+	Exec     []string `yaml:"exec,omitempty" doc:"a command that exits 0, run as the service's user" example:"[/bin/test, -e, '{{ .Run }}/ready']"`
+	Log      string   `yaml:"log,omitempty" doc:"a line of its log that matches" example:"ready to accept" format:"regex" pattern:"." wants:"a regular expression"`
+	Notify   bool     `yaml:"notify,omitempty" doc:"it sends READY=1 to NOTIFY_SOCKET, as sd_notify(3) does" example:"true" only:"true"`
+	Port     string   `yaml:"port,omitempty" doc:"the name of the port that is asked" example:"http"`
 
-	Every    time.Duration // between probes once ready; starting ones begin at 5 ms and double up to it
-	Timeout  time.Duration // of one probe
-	Failures int           // in a row before the service counts as not ready, or as hung
+	Every    time.Duration `yaml:"every,omitempty" doc:"time between two probes once it is ready; while it starts they come faster" example:"1s" default:"10s" min:"1ms" max:"24h"`
+	Timeout  time.Duration `yaml:"timeout,omitempty" doc:"how long one probe may take" example:"2s" default:"5s" min:"1ms" max:"24h"`
+	Failures int           `yaml:"failures,omitempty" doc:"failures in a row after which it counts as not ready, or as hung" example:"5" default:"3" min:"1" max:"1000"`
 }
 
 // Start bounds the time from exec to ready.

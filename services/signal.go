@@ -14,6 +14,25 @@ type Signal struct {
 	Number syscall.Signal
 }
 
+// Notation says how it is written.
+func (*Signal) Notation() (what, example, pattern string) {
+	return "a signal", "TERM", `^(SIG)?(` + strings.Join(signalNames(), "|") + `)$`
+}
+
+// UnmarshalText reads it.
+func (s *Signal) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseSignal(string(text))
+	return err
+}
+
+// MarshalText writes its name.
+func (s Signal) MarshalText() ([]byte, error) { return []byte(s.Name), nil }
+
+// signalNames are those that may ask a program to end, the usual ones first.
+func signalNames() []string {
+	return []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL", "WINCH"}
+}
+
 // ParseSignal reads a signal that may ask a program to end, with or without SIG, in any case.
 func ParseSignal(name string) (Signal, error) {
 	signals := map[string]syscall.Signal{
@@ -30,7 +49,7 @@ func ParseSignal(name string) (Signal, error) {
 
 // SignalName is the name of a signal without SIG.
 func SignalName(s syscall.Signal) string {
-	for _, name := range []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL", "WINCH"} {
+	for _, name := range signalNames() {
 		if known, _ := ParseSignal(name); known.Number == s {
 			return name
 		}

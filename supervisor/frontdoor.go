@@ -214,7 +214,7 @@ func (s *Supervisor) doorState() door.State {
 	st := door.State{
 		Mode: s.doorMode(), Product: productName(plan.Product), Version: plan.Version, Release: plan.Release, Ready: s.ready(), Since: s.since,
 		SetupToken: s.setupToken(), Message: s.notice(),
-		TLS:    door.TLS{CertFile: site.TLS.Cert, KeyFile: site.TLS.Key},
+		TLS:    door.TLS{CertFile: string(site.TLS.Cert), KeyFile: string(site.TLS.Key)},
 		Limits: door.Limits{MaxBody: maxBody},
 	}
 	for _, prefix := range site.TrustedProxies {

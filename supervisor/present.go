@@ -94,7 +94,7 @@ func (s *Supervisor) openURL() string {
 
 func (s *Supervisor) address() string {
 	site := s.site()
-	listen := site.Listen
+	listen := string(site.Listen)
 	if _, port, err := net.SplitHostPort(listen); err == nil && port == "0" {
 		if actual := s.host.door.listening(); actual != "" {
 			listen = actual
@@ -113,7 +113,7 @@ func (s *Supervisor) setupURL() string {
 
 // setupToken is what the first administrator is made with; empty when only this machine can reach the door.
 func (s *Supervisor) setupToken() string {
-	if isLoopback(s.site().Listen) || s.plan().Product == "none" {
+	if isLoopback(string(s.site().Listen)) || s.plan().Product == "none" {
 		return ""
 	}
 	return s.setupSecret()

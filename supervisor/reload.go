@@ -41,7 +41,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.relisten(before); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
-	if err := s.metrics.move(s.site().Metrics.Listen); err != nil {
+	if err := s.metrics.move(string(s.site().Metrics.Listen)); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
 	if err := s.keepAccepted(next); err != nil {
@@ -96,11 +96,11 @@ func (s *Supervisor) relisten(before roster.Site) error {
 	if now.Listen == before.Listen && now.TLS == before.TLS {
 		return nil
 	}
-	if err := s.host.door.listen(now.Listen, now.TLS.Cert != "", nil); err != nil {
-		return fmt.Errorf("still listening on %s: %w", before.Listen, listenError(now.Listen, err))
+	if err := s.host.door.listen(string(now.Listen), now.TLS.Cert != "", nil); err != nil {
+		return fmt.Errorf("still listening on %s: %w", before.Listen, listenError(string(now.Listen), err))
 	}
 	if now.Listen != before.Listen {
-		s.host.tell(stage0.Message{Type: stage0.Drop, Name: "listen/" + before.Listen})
+		s.host.tell(stage0.Message{Type: stage0.Drop, Name: "listen/" + string(before.Listen)})
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"github.com/sourcegraph/appliance/supervisor/roster"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
 // Flags are what `run` was told about the appliance as a whole; they win over the site's file. A zero value says nothing.
@@ -21,16 +22,16 @@ func (s *Supervisor) site() roster.Site {
 	s.mu.Unlock()
 	f := s.opts.Flags
 	if f.Listen != "" {
-		site.Listen = f.Listen
+		site.Listen = keys.Address(f.Listen)
 	}
 	if site.Listen == "" {
-		site.Listen = s.opts.DefaultListen
+		site.Listen = keys.Address(s.opts.DefaultListen)
 	}
 	if site.Listen == "" {
 		site.Listen = defaultListen
 	}
 	if f.TLSCert != "" {
-		site.TLS = roster.TLS{Cert: f.TLSCert, Key: f.TLSKey}
+		site.TLS = roster.TLS{Cert: keys.File(f.TLSCert), Key: keys.File(f.TLSKey)}
 	}
 	if f.LogStdout != nil {
 		site.Log.Stdout = f.LogStdout

@@ -248,10 +248,10 @@ func grade(tree *cgroup.Tree, mode users.Mode, why []string) api.Grade {
 // begin starts or resumes every instance, the door first.
 func (s *Supervisor) begin(inv inventory) error {
 	site := s.site()
-	if err := s.host.door.listen(site.Listen, site.TLS.Cert != "", inv.stored); err != nil {
-		return listenError(site.Listen, err)
+	if err := s.host.door.listen(string(site.Listen), site.TLS.Cert != "", inv.stored); err != nil {
+		return listenError(string(site.Listen), err)
 	}
-	if err := s.metrics.move(site.Metrics.Listen); err != nil {
+	if err := s.metrics.move(string(site.Metrics.Listen)); err != nil {
 		if inv.hello.Run == 1 {
 			return err
 		}

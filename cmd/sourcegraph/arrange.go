@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
 // arrange puts a command line in the order in which urfave/cli reads it: common flags, command, its flags, "--", arguments. It also finds
@@ -140,7 +142,7 @@ func (l *line) flagNames() (names []string) {
 }
 
 func (l *line) suggest(word string, names []string) string {
-	if near := nearest(word, names); near != "" {
+	if near := keys.Nearest(word, names); near != "" {
 		return "did you mean: " + near
 	}
 	return "see: " + l.name + " -h"

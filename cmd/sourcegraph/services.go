@@ -10,6 +10,7 @@ import (
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/roster"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
 func servicesCommand() *cli.Command {
@@ -151,7 +152,7 @@ func showService(c *cli.Context) error {
 		names = append(names, d.Name)
 	}
 	hint := "use one of: " + strings.Join(names, " ")
-	if near := nearest(c.Args().First(), names); near != "" {
+	if near := keys.Nearest(c.Args().First(), names); near != "" {
 		hint = "did you mean: " + near
 	}
 	return usageError{fmt.Sprintf("there is no service %q", c.Args().First()), hint}

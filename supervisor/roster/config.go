@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,11 +13,24 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
+
+// config is everything that the site's files say.
+type config struct {
+	site     Site
+	dropIns  []services.Definition
+	said     []said // in order of reading, for faults that show late
+	places   keys.Places
+	warnings []string
+}
+
+// dropInDir is beside appliance.yaml.
+const dropInDir = "services.d"
 
 // readConfig reads the site's file and the drop-ins beside it. The faults of all files come together.
 func readConfig(file string) (config, error) {
-	var c config
+	c := config{places: keys.Places{}}
 	if file == "" {
 		return c, nil
 	}
@@ -24,7 +38,7 @@ func readConfig(file string) (config, error) {
 	if err != nil {
 		return c, err
 	}
-	dir := filepath.Join(filepath.Dir(file), "services.d")
+	dir := filepath.Join(filepath.Dir(file), dropInDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, invalid(fmt.Errorf("read the site's own services: %w", err), "make it readable for the user that runs the appliance")
@@ -37,24 +51,35 @@ func readConfig(file string) (config, error) {
 		faults = append(faults, more...)
 	}
 	if len(faults) > 0 {
-		return c, faults.sorted()
+		return c, faults.Sorted()
 	}
 	return c, nil
 }
 
-func (c *config) readSite(file string) (Faults, error) {
+func (c *config) readSite(file string) (keys.Faults, error) {
 	content, _, err := readFile(file)
 	if err != nil {
 		return nil, invalid(err, "make it readable for the user that runs the appliance, or name another with --config")
 	}
-	r := &reader{file: file}
-	if top := r.document(content); top != nil {
-		r.site(top, c)
+	r := keys.NewReader(file)
+	if top := r.Document(content); top != nil {
+		c.readTop(r, top)
 	}
-	return r.faults, nil
+	return r.Faults, nil
 }
 
-func (c *config) readEntry(dir string, entry os.DirEntry) (Faults, error) {
+// readTop reads the top level of appliance.yaml.
+func (c *config) readTop(r *keys.Reader, top *yaml.Node) {
+	r.Read(top, "", &c.site)
+	maps.Copy(c.places, r.Places)
+	for _, name := range slices.Sorted(maps.Keys(c.site.Services)) {
+		one := said{name: name, out: c.site.Services[name], places: r.Places}
+		r.Faults = append(r.Faults, one.waitsForItself()...)
+		c.said = append(c.said, one)
+	}
+}
+
+func (c *config) readEntry(dir string, entry os.DirEntry) (keys.Faults, error) {
 	path := filepath.Join(dir, entry.Name())
 	if strings.HasPrefix(entry.Name(), ".") {
 		return nil, nil // an editor's, or a Kubernetes volume's
@@ -67,53 +92,65 @@ func (c *config) readEntry(dir string, entry os.DirEntry) (Faults, error) {
 	if err != nil {
 		return nil, invalid(err, "make it readable for the user that runs the appliance")
 	}
-	r := &reader{file: path}
-	if top := r.document(content); top != nil {
-		r.dropIns(top, c)
+	r := keys.NewReader(path)
+	if top := r.Document(content); top != nil {
+		c.readDropIns(r, top)
 	}
-	return r.faults, nil
+	return r.Faults, nil
 }
 
-// dropIns reads a file of services.d: names of services, each with its definition.
-func (r *reader) dropIns(top *yaml.Node, c *config) {
+// readDropIns reads a file of services.d: names of services, each with its definition.
+func (c *config) readDropIns(r *keys.Reader, top *yaml.Node) {
 	builtIn := names(services.All())
-	r.eachKey(top, "the file", func(key, value *yaml.Node) {
+	r.EachKey(top, "", func(key, value *yaml.Node) {
 		if slices.Contains(builtIn, key.Value) {
-			r.at(key, "%s is a built-in service; change it under services.%s in appliance.yaml", key.Value, key.Value)
+			r.At(key, "%s is a built-in service; change it under services.%s in appliance.yaml", key.Value, key.Value)
 			return
 		}
 		if err := services.CheckName(key.Value); err != nil {
-			r.at(key, "%v", err)
+			r.At(key, "%v", err)
 			return
 		}
-		one := r.service(key.Value, key, value)
-		if one.out.Command == nil {
-			if resolve(value).Kind == yaml.MappingNode {
-				r.at(key, "service %s has no command", key.Value)
-			}
-			return
-		}
-		d, err := services.FromSite(key.Value, r.file, one.out)
-		if err != nil {
-			r.at(key, "%v", err)
-			return
-		}
-		c.dropIns = append(c.dropIns, d)
-		c.services = append(c.services, one)
-		if one.out.Replicas != nil || one.out.Disabled != nil {
-			c.keep(d.Name, services.Override{Replicas: one.out.Replicas, Disabled: one.out.Disabled})
+		one := said{name: key.Value, dropIn: true, places: r.Places}
+		r.Places[one.path("")] = r.Places[one.name]
+		if r.Read(value, one.path(""), &one.out) {
+			r.Faults = append(r.Faults, one.waitsForItself()...)
+			c.define(r, key, one)
 		}
 	})
+	for path, at := range r.Places {
+		if _, ok := c.places[path]; !ok && strings.HasPrefix(path, "services.") { // what appliance.yaml says wins
+			c.places[path] = at
+		}
+	}
+}
+
+// define takes a service of the site's own in.
+func (c *config) define(r *keys.Reader, key *yaml.Node, one said) {
+	if one.out.Command == nil {
+		r.At(key, "service %s has no command", key.Value)
+		return
+	}
+	d, err := services.FromSite(key.Value, r.File, one.out)
+	if err != nil {
+		r.At(key, "%v", err)
+		return
+	}
+	c.dropIns = append(c.dropIns, d)
+	c.said = append(c.said, one)
+	if one.out.Replicas != nil || one.out.Disabled != nil {
+		c.keep(d.Name, services.Override{Replicas: one.out.Replicas, Disabled: one.out.Disabled})
+	}
 }
 
 // keep remembers what is no part of a definition; what services.<name> says of a drop-in in appliance.yaml wins.
 func (c *config) keep(name string, o services.Override) {
-	if c.site.services == nil {
-		c.site.services = map[string]services.Override{}
+	if c.site.Services == nil {
+		c.site.Services = map[string]services.Override{}
 	}
-	said, ok := c.site.services[name]
+	said, ok := c.site.Services[name]
 	if !ok {
-		c.site.services[name] = o
+		c.site.Services[name] = o
 		return
 	}
 	if said.Replicas == nil {
@@ -122,36 +159,38 @@ func (c *config) keep(name string, o services.Override) {
 	if said.Disabled == nil {
 		said.Disabled = o.Disabled
 	}
-	c.site.services[name] = said
+	c.site.Services[name] = said
 }
 
 // selection checks names against what there is, where they stand, and returns the selection for a release.
 func (c *config) selection(product, version string) (services.Selection, error) {
-	s := services.Selection{Product: product, Version: version, Overrides: c.site.services, DropIns: c.dropIns}
+	s := services.Selection{Product: product, Version: version, Overrides: c.site.Services, DropIns: c.dropIns}
 	known := append(names(services.Of(product, version)), names(c.dropIns)...)
-	var faults Faults
-	seen := map[string]place{}
-	for _, one := range c.services {
+	var faults keys.Faults
+	seen := map[string]keys.Place{}
+	for _, one := range c.said {
 		switch {
 		case slices.Contains(known, one.name):
 		case slices.Contains(names(services.All()), one.name):
-			c.warnings = append(c.warnings, fmt.Sprintf("%s:%d: services.%s has no effect: this release has no such service", one.first.file, one.first.line, one.name))
+			c.warnings = append(c.warnings, fmt.Sprintf("%s:%d: services.%s has no effect: this release has no such service", one.at().File, one.at().Line, one.name))
 			continue
 		default:
-			faults = append(faults, fault(one.first, "services.%s: %s", one.name, missing(one.name, known)))
+			faults = append(faults, one.at().Fault("services.%s: %s", one.name, missing(one.name, known)))
 		}
-		if first, twice := seen[one.name]; twice && isDropIn(one.first) && isDropIn(first) {
-			faults = append(faults, fault(one.first, "service %s is already defined in %s:%d", one.name, first.file, first.line))
+		if first, twice := seen[one.name]; twice && one.dropIn {
+			faults = append(faults, one.at().Fault("service %s is already defined in %s:%d", one.name, first.File, first.Line))
 		}
-		seen[one.name] = one.first
-		for need, at := range one.needs {
+		if one.dropIn {
+			seen[one.name] = one.at()
+		}
+		for need, at := range one.needs() {
 			if !slices.Contains(known, need) {
-				faults = append(faults, fault(at, "%s needs %s: %s", one.name, need, missing(need, known)))
+				faults = append(faults, at.Fault("%s needs %s: %s", one.name, need, missing(need, known)))
 			}
 		}
 	}
 	if len(faults) > 0 {
-		return s, faults.sorted()
+		return s, faults.Sorted()
 	}
 	if _, err := s.Effective(); err != nil {
 		return s, invalid(err, hintOf(err))
@@ -159,14 +198,8 @@ func (c *config) selection(product, version string) (services.Selection, error) 
 	return s, nil
 }
 
-func isDropIn(p place) bool { return filepath.Base(filepath.Dir(p.file)) == "services.d" }
-
-func fault(at place, format string, args ...any) Fault {
-	return Fault{at.file, at.line, at.column, fmt.Sprintf(format, args...)}
-}
-
 func missing(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+	if near := keys.Nearest(name, known); near != "" {
 		return fmt.Sprintf("there is no such service, did you mean %q?", near)
 	}
 	if len(known) == 0 {
@@ -190,4 +223,23 @@ func hintOf(err error) string {
 		return h.Hint()
 	}
 	return "check with: sourcegraph config check"
+}
+
+// readFile returns a file's content; a file that is not there has none.
+func readFile(path string) ([]byte, bool, error) {
+	info, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return nil, false, nil
+	}
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("is a directory")
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", path, err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", path, err)
+	}
+	return content, true, nil
 }

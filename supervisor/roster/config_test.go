@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
 // hello is the service of the public interface's page.
@@ -65,7 +66,7 @@ services:
 `})
 	s.release("1.0.0", nil)
 	r := s.load()
-	require.Equal(t, "127.0.0.1:7081", r.Site.Listen)
+	require.Equal(t, "127.0.0.1:7081", string(r.Site.Listen))
 	require.Equal(t, 90*time.Second, r.Site.StopTimeout)
 	require.Equal(t, "192.0.2.7/32", r.Site.TrustedProxies[1].String())
 	require.True(t, *r.Site.Log.Stdout)
@@ -112,7 +113,7 @@ probe:
 `})
 	_, err := Load(s.opts)
 	require.Equal(t, 2, code(err))
-	var faults Faults
+	var faults keys.Faults
 	require.ErrorAs(t, err, &faults)
 	text := strings.ReplaceAll(err.Error(), filepath.Dir(s.opts.ConfigFile)+"/", "")
 	for _, want := range []string{
@@ -120,20 +121,20 @@ probe:
 		`appliance.yaml:2:9: listen: "7080" is no address; write host:port, such as 127.0.0.1:7080 or :7080`,
 		`appliance.yaml:3:19: trusted_proxies: "10.0.0.0/40" is neither an IP address nor a network such as 10.0.0.0/8`,
 		`appliance.yaml:4:13: tls.cert: open missing.pem: no such file or directory`,
-		`appliance.yaml:7:15: service frontent replicas: 0 is outside 1..1000`,
-		`appliance.yaml:9:15: service gitserver replicas must be a whole number, not "many"`,
-		`appliance.yaml:10:20: service gitserver stop signal: unknown signal "TREM"`,
-		`appliance.yaml:11:22: service gitserver budget memory: size "2GB": unknown unit "GB", use GiB`,
+		`appliance.yaml:7:15: services.frontent.replicas: 0 is outside 1..1000`,
+		`appliance.yaml:9:15: services.gitserver.replicas must be a whole number, not "many"`,
+		`appliance.yaml:10:20: services.gitserver.stop.signal: unknown signal "TREM"`,
+		`appliance.yaml:11:22: services.gitserver.budget.memory: size "2GB": unknown unit "GB", use GiB`,
 		`appliance.yaml:12:3: key "gitserver" is already given in line 8`,
-		`services.d/bad.yaml:2:3: unknown key "comand" in service hello, did you mean "command"?`,
-		`services.d/bad.yaml:3:8: service hello env must be a mapping of keys to values, not a list`,
+		`services.d/bad.yaml:2:3: unknown key "comand" in services.hello, did you mean "command"?`,
+		`services.d/bad.yaml:3:8: services.hello.env must be a mapping of keys to values, not a list`,
 		`services.d/bad.yaml:4:1: service name "Bad_Name": use up to 40 lower-case letters`,
 		`services.d/bad.yaml:5:1: postgres is a built-in service; change it under services.postgres in appliance.yaml`,
-		`services.d/bad.yaml:7:12: service probe command: "bin/true" must be an absolute path, or a name that is looked up`,
-		`services.d/bad.yaml:8:17: service probe ready http: "healthz" must be a path that begins with /`,
-		`services.d/bad.yaml:8:10: service probe ready must ask in exactly one way: [http tcp exec log notify]`,
-		`services.d/bad.yaml:9:10: unknown key "log" in service probe live; there are: http, tcp, exec, port`,
-		`services.d/bad.yaml:10:19: service probe log max_size: 1KiB is less than 64KiB`,
+		`services.d/bad.yaml:7:12: services.probe.command: "bin/true" must be an absolute path, or a name that is looked up`,
+		`services.d/bad.yaml:8:17: services.probe.ready.http: "healthz" is not a path that begins with /`,
+		`services.d/bad.yaml:8:10: services.probe.ready: must ask in exactly one way: [http tcp postgres redis exec log notify]`,
+		`services.d/bad.yaml:9:10: unknown key "log" in services.probe.live; there are: http, tcp, postgres, redis, exec, port`,
+		`services.d/bad.yaml:10:19: services.probe.log.max_size: 1KiB is less than 64KiB`,
 	} {
 		require.Contains(t, text, want)
 	}
@@ -236,27 +237,27 @@ func FuzzConfiguration(f *testing.F) {
 	f.Add([]byte("? [1]\n: {<<: *x}\n---\n"))
 	f.Add([]byte("hello: {ready: {log: \"(\"}, ports: {http: 99999999999999999999}}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		for _, read := range []func(*reader, *config){
-			func(r *reader, c *config) {
-				if top := r.document(content); top != nil {
-					r.site(top, c)
+		for _, read := range []func(*keys.Reader, *config){
+			func(r *keys.Reader, c *config) {
+				if top := r.Document(content); top != nil {
+					c.readTop(r, top)
 				}
 			},
-			func(r *reader, c *config) {
-				if top := r.document(content); top != nil {
-					r.dropIns(top, c)
+			func(r *keys.Reader, c *config) {
+				if top := r.Document(content); top != nil {
+					c.readDropIns(r, top)
 				}
 			},
 		} {
-			var c config
-			r := &reader{file: "f.yaml"}
+			c := config{places: keys.Places{}}
+			r := keys.NewReader("f.yaml")
 			read(r, &c)
-			for _, fault := range r.faults {
+			for _, fault := range r.Faults {
 				if fault.Message == "" || fault.Line < 0 {
 					t.Errorf("a fault without a text or place: %#v", fault)
 				}
 			}
-			if len(r.faults) > 0 {
+			if len(r.Faults) > 0 {
 				continue
 			}
 			if _, err := c.selection("none", ""); err != nil && code(err) != CodeInvalid {
@@ -267,11 +268,11 @@ func FuzzConfiguration(f *testing.F) {
 }
 
 func TestNearest(t *testing.T) {
-	keys := []string{"command", "args", "env", "ports"}
-	require.Equal(t, "command", nearest("comand", keys))
-	require.Equal(t, "ports", nearest("prots", keys))
-	require.Equal(t, "env", nearest("enf", keys))
-	require.Empty(t, nearest("completely-else", keys))
+	known := []string{"command", "args", "env", "ports"}
+	require.Equal(t, "command", keys.Nearest("comand", known))
+	require.Equal(t, "ports", keys.Nearest("prots", known))
+	require.Equal(t, "env", keys.Nearest("enf", known))
+	require.Empty(t, keys.Nearest("completely-else", known))
 }
 
 func TestFaultsAreTyped(t *testing.T) {

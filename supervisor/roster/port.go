@@ -73,6 +73,13 @@ func holdsSocket(process string, inodes map[string]bool) bool {
 	return false
 }
 
+func shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}
+
 func commandLine(process string) string {
 	content, err := os.ReadFile(process + "/cmdline")
 	if err != nil {

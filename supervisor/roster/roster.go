@@ -259,10 +259,10 @@ func (r *Roster) wishes(c config) []string {
 		known[inst.Service] = true
 	}
 	var out []string
-	for _, one := range c.services {
+	for _, one := range c.said {
 		for _, want := range one.out.Wants {
 			if !known[want] {
-				out = append(out, fmt.Sprintf("%s:%d: %s wants %s, and there is no such service", one.first.file, one.first.line, one.name, want))
+				out = append(out, fmt.Sprintf("%s:%d: %s wants %s, and there is no such service", one.at().File, one.at().Line, one.name, want))
 			}
 		}
 	}

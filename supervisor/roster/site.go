@@ -1,152 +1,43 @@
 package roster
 
 import (
-	"net"
-	"net/netip"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
-// Site is what the site's file says of the appliance as a whole; a zero value means that it says nothing.
+// Site is the site's file, appliance.yaml; a zero value means that it says nothing. A field with its tags is a key: see package keys.
 type Site struct {
-	Listen         string         `json:"listen,omitempty"` // host:port of the front door
-	TLS            TLS            `json:"tls,omitzero"`
-	TrustedProxies []netip.Prefix `json:"trusted_proxies,omitempty"`
-	Metrics        Metrics        `json:"metrics,omitzero"`
-	StopTimeout    time.Duration  `json:"stop_timeout,omitempty"` // nanoseconds in JSON
-	Log            SiteLog        `json:"log,omitzero"`
+	Listen         keys.Address   `yaml:"listen,omitempty" json:"listen,omitempty" doc:"host:port of the front door; without a host on all interfaces" example:"127.0.0.1:7081" unset:"127.0.0.1:7080, in the image :7080" flag:"--listen" env:"APPLIANCE_LISTEN" changing:"the front door listens anew; nothing is restarted"`
+	TLS            TLS            `yaml:"tls,omitempty" json:"tls,omitzero" doc:"the front door's certificate; both keys or none" changing:"the front door serves it at once; nothing is restarted"`
+	TrustedProxies []keys.Network `yaml:"trusted_proxies,omitempty" json:"trusted_proxies,omitempty" doc:"proxies before the front door whose X-Forwarded headers are believed" example:"[10.0.0.0/8, 192.0.2.7]" unset:"nobody's" changing:"counts at once; nothing is restarted"`
+	Metrics        Metrics        `yaml:"metrics,omitempty" json:"metrics,omitzero" doc:"the appliance's own metrics"`
+	StopTimeout    time.Duration  `yaml:"stop_timeout,omitempty" json:"stop_timeout,omitempty" doc:"for the whole ordered stop" example:"90s" min:"1s" max:"24h" unset:"180s, in the image 9s" flag:"--stop-timeout" env:"APPLIANCE_STOP_TIMEOUT" changing:"counts from the next start of the appliance on"` // nanoseconds in JSON
+	Log            SiteLog        `yaml:"log,omitempty" json:"log,omitzero" doc:"the services' output"`
 
-	services map[string]services.Override
+	Services map[string]services.Override `yaml:"services,omitempty" json:"services,omitempty" key:"name" doc:"what is different for a service" changing:"the service is restarted"`
 }
 
 // TLS names the front door's certificate and key, absolute; both or none.
 type TLS struct {
-	Cert string `json:"cert"`
-	Key  string `json:"key"`
+	Cert keys.File `yaml:"cert,omitempty" json:"cert" doc:"the certificate and its chain, PEM" example:"tls/cert.pem" flag:"--tls-cert" env:"APPLIANCE_TLS_CERT"`
+	Key  keys.File `yaml:"key,omitempty" json:"key" doc:"its key, PEM" example:"tls/key.pem" flag:"--tls-key" env:"APPLIANCE_TLS_KEY"`
+}
+
+// Check refuses one without the other.
+func (*TLS) Check(given func(string) bool, fault func(key, text string)) {
+	if given("cert") != given("key") {
+		fault("", "needs both cert and key")
+	}
 }
 
 // Metrics opens /metrics on TCP.
 type Metrics struct {
-	Listen string `json:"listen"`
+	Listen keys.Address `yaml:"listen,omitempty" json:"listen" doc:"host:port that serves /metrics in clear, beside the admin socket" example:"127.0.0.1:9464" unset:"on the admin socket only" changing:"it listens anew; nothing is restarted"`
 }
 
 // SiteLog is about the services' output.
 type SiteLog struct {
-	Stdout *bool `json:"stdout,omitempty"` // as --log-stdout; nil: not said
-}
-
-// config is everything that the site's files say.
-type config struct {
-	site     Site
-	dropIns  []services.Definition
-	services []*service // in order of reading, for faults that show late
-	warnings []string
-}
-
-// site reads the top level of appliance.yaml.
-func (r *reader) site(top *yaml.Node, c *config) {
-	order := []string{"listen", "tls", "trusted_proxies", "metrics", "stop_timeout", "log", "services"}
-	s := &c.site
-	r.mapping(top, "the file", order, map[string]field{
-		"listen":          func(n *yaml.Node) { s.Listen = r.address(n, "listen") },
-		"tls":             func(n *yaml.Node) { s.TLS = r.tls(n) },
-		"trusted_proxies": func(n *yaml.Node) { s.TrustedProxies = r.prefixes(n, "trusted_proxies") },
-		"metrics": func(n *yaml.Node) {
-			r.mapping(n, "metrics", []string{"listen"}, map[string]field{
-				"listen": func(n *yaml.Node) { s.Metrics.Listen = r.address(n, "metrics.listen") },
-			})
-		},
-		"stop_timeout": func(n *yaml.Node) { s.StopTimeout, _ = r.duration(n, "stop_timeout", time.Second, maxDuration) },
-		"log": func(n *yaml.Node) {
-			r.mapping(n, "log", []string{"stdout"}, map[string]field{
-				"stdout": func(n *yaml.Node) { s.Log.Stdout = optional(r.boolean(n, "log.stdout")) },
-			})
-		},
-		"services": func(n *yaml.Node) {
-			s.services = map[string]services.Override{}
-			r.eachKey(n, "services", func(key, value *yaml.Node) {
-				one := r.service(key.Value, key, value)
-				s.services[key.Value] = one.out
-				c.services = append(c.services, one)
-			})
-		},
-	})
-}
-
-// address reads host:port; an empty host means all interfaces.
-func (r *reader) address(n *yaml.Node, what string) string {
-	text, ok := r.text(n, what)
-	if !ok {
-		return ""
-	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		r.at(n, "%s: %q is no address; write host:port, such as 127.0.0.1:7080 or :7080", what, text)
-		return ""
-	}
-	if number, err := strconv.Atoi(port); err != nil || number < 0 || number > maxPort {
-		r.at(n, "%s: port %q is outside 0..%d", what, port, maxPort)
-		return ""
-	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
-		r.at(n, "%s: %q is no IP address of this machine", what, host)
-		return ""
-	}
-	return text
-}
-
-func (r *reader) tls(n *yaml.Node) TLS {
-	var out TLS
-	r.mapping(n, "tls", []string{"cert", "key"}, map[string]field{
-		"cert": func(n *yaml.Node) { out.Cert = r.existing(n, "tls.cert") },
-		"key":  func(n *yaml.Node) { out.Key = r.existing(n, "tls.key") },
-	})
-	if n.Kind == yaml.MappingNode && len(r.faults) == 0 && (out.Cert == "") != (out.Key == "") {
-		r.at(n, "tls needs both cert and key")
-	}
-	return out
-}
-
-// existing reads the path of a file; a relative one is meant from the directory of the file that names it.
-func (r *reader) existing(n *yaml.Node, what string) string {
-	path, ok := r.text(n, what)
-	if !ok {
-		return ""
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(r.file), path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		r.at(n, "%s: %v", what, err)
-		return ""
-	}
-	f.Close()
-	return path
-}
-
-func (r *reader) prefixes(n *yaml.Node, what string) []netip.Prefix {
-	var out []netip.Prefix
-	r.eachItem(n, what, func(item *yaml.Node) {
-		text, ok := r.text(item, "an entry of "+what)
-		if !ok {
-			return
-		}
-		prefix, err := netip.ParsePrefix(text)
-		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
-			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
-		if err != nil {
-			r.at(item, "%s: %q is neither an IP address nor a network such as 10.0.0.0/8", what, text)
-			return
-		}
-		out = append(out, prefix.Masked())
-	})
-	return out
+	Stdout *bool `yaml:"stdout,omitempty" json:"stdout,omitempty" doc:"show the services' log lines on the appliance's output, too" example:"true" unset:"false; in the image and under systemd true" flag:"--log-stdout" env:"APPLIANCE_LOG_STDOUT" changing:"counts from the next start of the appliance on"` // nil: not said
 }

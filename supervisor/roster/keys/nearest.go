@@ -1,7 +1,7 @@
-package roster
+package keys
 
-// nearest returns the candidate with the fewest edits from word, if those are few enough to be a typing error: at most a third of the word, rounded up, and 3.
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate with the fewest edits from word, if those are few enough to be a typing error: at most a third of the word, rounded up, and 3.
+func Nearest(word string, candidates []string) string {
 	best, bestEdits := "", 4
 	for _, c := range candidates {
 		if n := edits(word, c); n < bestEdits && n <= (len(word)+2)/3 {

@@ -1,4 +1,4 @@
-package roster
+package keys
 
 import (
 	"fmt"
@@ -20,6 +20,20 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
 }
 
+// Place is where something is written.
+type Place struct {
+	File         string
+	Line, Column int // from 1
+}
+
+// Fault is something wrong at this place.
+func (p Place) Fault(format string, args ...any) Fault {
+	return Fault{p.File, p.Line, p.Column, fmt.Sprintf(format, args...)}
+}
+
+// Places says where each key is written, by its path: services.gitserver.replicas. An entry of a list has its number behind a dot.
+type Places map[string]Place
+
 // Faults is everything that is wrong in the site's files, in their order.
 type Faults []Fault
 
@@ -32,12 +46,13 @@ func (f Faults) Error() string {
 }
 
 // ExitCode is that of an invalid configuration.
-func (f Faults) ExitCode() int { return CodeInvalid }
+func (f Faults) ExitCode() int { return 2 }
 
 // Hint says how to try again without starting anything.
 func (f Faults) Hint() string { return "correct it, and check with: sourcegraph config check" }
 
-func (f Faults) sorted() Faults {
+// Sorted puts them in the order in which people read their files.
+func (f Faults) Sorted() Faults {
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
 			return c
