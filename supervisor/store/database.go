@@ -28,6 +28,9 @@ func pebbleOptions(pfs *patientFS) *pebble.Options {
 		Logger:                      quiet{pfs},
 	}
 	o.Experimental.FileCacheShards = 1
+	// Pebble's own choice wakes up ten times a second, to see whether more compactions are allowed by now: most of what an idle supervisor
+	// cost. It matters only where that number changes; here it is one, and the end of a compaction lets the next one begin.
+	o.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	return o
 }
 
