@@ -339,3 +339,14 @@ func TestE52StopThatHadToKillEndsWith3(t *testing.T) {
 		a.noOneIsLeft()
 	})
 }
+
+// TestShortStopIsNotTakenForAWedgedSupervisor: stage 0 waits only a third of the budget for a beat, and the first comes with the stop.
+func TestShortStopIsNotTakenForAWedgedSupervisor(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	a.args = []string{"--stop-timeout", "9s"}
+	a.service("deaf", "deaf", "ready: {log: deaf begins}\nstop: {grace: 5s}\n")
+	a.run().awaitReady("deaf")
+	require.Equal(t, 3, a.term())
+	require.NotContains(t, a.out.String(), "wedged")
+}

@@ -60,7 +60,9 @@ func (s *Supervisor) order(names []string, ev engine.Event) error {
 func (s *Supervisor) beginStop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopping.Store(true)
+	if !s.stopping.Swap(true) {
+		close(s.stopBegun)
+	}
 }
 
 func errStopping() error {

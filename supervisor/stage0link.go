@@ -86,34 +86,44 @@ func (s *Supervisor) obey() error {
 	}
 }
 
-// beatEvery is well below the 30 s after which stage 0 takes us for wedged.
-const beatEvery = 5 * time.Second
+// beatEvery is well below the 30 s after which stage 0 takes us for wedged, and the door the supervisor for away.
+const beatEvery = 10 * time.Second
 
 // beatStopping is the rhythm of an ordered stop, when stage 0 waits no longer than a third of the budget.
 const beatStopping = time.Second
 
-// beatPatience is how long one machine's loop may take to answer.
-const beatPatience = 20 * time.Second
+// beatPatience is how long the machines' loops may take to answer; with beatEvery it stays below those 30 s.
+const beatPatience = 15 * time.Second
 
 // beat tells stage 0 that we live, each time every machine's loop has answered: a beat from a ticker beside them would prove nothing (E57).
 func (s *Supervisor) beat(ctx context.Context) error {
 	for {
-		for _, name := range s.engine.Names() {
-			if err := s.engine.Tick(ctx, name, beatPatience); err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
+		if err := s.engine.Tick(ctx, beatPatience); err != nil {
+			return fmt.Errorf("heartbeat: %w", err)
 		}
 		if err := s.conn.Send(stage0.Message{Type: stage0.Beat}); err != nil {
 			s.log.Debug("beat", "err", err) // listenStage0 sees the end of stage 0
 		}
 		s.host.door.beat()
 		s.endSetup(ctx)
-		every := beatEvery
-		if s.stopping.Load() {
-			every = beatStopping
-		}
-		if !pause(ctx, every) {
+		if !s.pauseBeat(ctx) {
 			return ctx.Err()
 		}
 	}
+}
+
+// pauseBeat ends at once when a stop begins: from then on stage 0 waits for the faster rhythm.
+func (s *Supervisor) pauseBeat(ctx context.Context) bool {
+	if s.stopping.Load() {
+		return pause(ctx, beatStopping)
+	}
+	timer := time.NewTimer(beatEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stopBegun:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }

@@ -60,6 +60,8 @@ type Supervisor struct {
 	stopping atomic.Bool
 	code     atomic.Int64 // exit code to report, once stopped
 
+	stopBegun chan struct{} // closed together with stopping
+
 	mu     sync.Mutex
 	roster *roster.Roster
 	setup  string             // token for the first administrator; empty once there is one
@@ -87,7 +89,7 @@ func Supervise(o Options) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a reader of ours that is gone is no reason to die
 	out := newPatientWriter(o.Log)
 	defer out.finish(time.Second)
-	s := &Supervisor{opts: o, log: slog.New(newConsole(out, o.LogJSON)), stop: make(chan time.Duration, 1), since: time.Now()}
+	s := &Supervisor{opts: o, log: slog.New(newConsole(out, o.LogJSON)), stop: make(chan time.Duration, 1), stopBegun: make(chan struct{}), since: time.Now()}
 	if err := s.supervise(); err != nil {
 		s.log.Error("supervisor", "err", err)
 		return 1

@@ -300,26 +300,29 @@ func (e *Engine) Close() {
 	e.wg.Wait()
 }
 
-// Tick answers once the machine of an instance has come to it: the heartbeat of the real loop.
-func (e *Engine) Tick(ctx context.Context, name string, within time.Duration) error {
+// Tick answers once every machine has come to it: the heartbeat of the real loops. They are all asked at once, since each wake-up costs
+// more than its answer. The error names one that did not answer in time.
+func (e *Engine) Tick(ctx context.Context, within time.Duration) error {
 	e.mu.Lock()
-	a := e.actors[name]
-	e.mu.Unlock()
-	if a == nil {
-		return nil
+	replies := make(map[*actor]chan struct{}, len(e.actors))
+	for _, a := range e.actors {
+		replies[a] = make(chan struct{})
 	}
-	reply := make(chan struct{})
-	a.inbox.put(Event{Kind: ping, reply: reply})
+	e.mu.Unlock()
+	for a, reply := range replies {
+		a.inbox.put(Event{Kind: ping, reply: reply})
+	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	select {
-	case <-reply:
-		return nil
-	case <-a.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return fmt.Errorf("the loop of %s did not answer within %s", name, within)
+	for a, reply := range replies {
+		select {
+		case <-reply:
+		case <-a.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return fmt.Errorf("the loop of %s did not answer within %s", a.name, within)
+		}
 	}
+	return nil
 }
