@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,7 +85,7 @@ type appliance struct {
 	address             string
 	uid                 int // it runs as this user; 0: as the test itself
 	args                []string
-	limits              []string // of prlimit(1)
+	before              []string // the command line that runs the appliance, as prlimit(1) does
 
 	cmd    *exec.Cmd
 	ended  chan struct{}
@@ -170,9 +171,7 @@ func (a *appliance) run() *appliance {
 		"--data", a.data, "--config", a.file("appliance.yaml"), "run", "--release", "none", "--listen", a.address,
 	}, a.args...)
 	argv := append([]string{a.programs.sourcegraph}, args...)
-	if len(a.limits) > 0 {
-		argv = append(append([]string{"prlimit"}, a.limits...), argv...)
-	}
+	argv = append(slices.Clone(a.before), argv...)
 	a.cmd = exec.Command(argv[0], argv[1:]...)
 	a.cmd.Dir = a.base
 	a.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.base, "TEST_BASE=" + a.base}

@@ -133,7 +133,7 @@ func TestE9TwoRestartsAtOnceLeaveOneProcess(t *testing.T) {
 func TestE26TooFewDescriptorsAreRefused(t *testing.T) {
 	t.Parallel()
 	a := newAppliance(t)
-	a.limits = []string{"--nofile=48:48"}
+	a.before = []string{"prlimit", "--nofile=48:48"}
 	for n := range 20 {
 		a.service("idle-"+itoa(n), "idle", "")
 	}
@@ -146,7 +146,7 @@ func TestE26TooFewDescriptorsAreRefused(t *testing.T) {
 func TestE26PromisedDescriptorsAreEnough(t *testing.T) {
 	t.Parallel()
 	a := newAppliance(t)
-	a.limits = []string{"--nofile=224:224"}
+	a.before = []string{"prlimit", "--nofile=224:224"}
 	for n := range 20 {
 		a.service("web-"+itoa(n), "idle", "ready: {exec: [/bin/true], every: 50ms}\n")
 	}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,8 @@ type Host struct {
 	stored   map[string][]*os.File // what stage 0 held for us, by name
 	door     *frontDoor
 	planHash func() string
+
+	unseen atomic.Bool // a listener's owner could not be told
 
 	mu    sync.Mutex
 	units map[string]*unit

@@ -83,14 +83,36 @@ func (h *Host) untilReady(u *unit, l *life) bool {
 		}
 	}
 	every := orDefault(p.Every, defaultEvery)
+	said := ""
 	for wait := firstProbe; ; wait = min(2*wait, every) {
 		if !pause(l.ctx, wait) {
 			return false
 		}
-		if h.askOnce(l.ctx, u, *p) == nil {
+		if h.askOnce(l.ctx, u, *p) != nil {
+			continue
+		}
+		who := h.strangerAtProbe(l, *p)
+		if who == nil {
 			return true
 		}
+		if said != who.Error() {
+			said = who.Error()
+			h.engine.Post(u.name, engine.Event{Kind: engine.ProbeFailed, Run: l.run, Err: who})
+		}
 	}
+}
+
+// strangerAtProbe is who answered instead of the run, or nil. Where that cannot be told, the answer counts, and the grade says so.
+func (h *Host) strangerAtProbe(l *life, p services.Probe) *stranger {
+	err := h.checkListener(l, p)
+	var who *stranger
+	if errors.As(err, &who) {
+		return who
+	}
+	if err != nil && !h.unseen.Swap(true) {
+		h.log.Warn("readiness is taken from the answer alone", "err", err)
+	}
+	return nil
 }
 
 func (h *Host) askOnce(ctx context.Context, u *unit, p services.Probe) error {

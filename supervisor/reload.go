@@ -38,6 +38,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.adoptPlan(next); err != nil {
 		return change, err
 	}
+	change.Warnings = append(change.Warnings, next.HoldPorts(s.opts.Roster.Ports)...)
 	if err := s.relisten(before); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}

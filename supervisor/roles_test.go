@@ -58,6 +58,11 @@ func play(role string) int {
 		bomb()
 	case "http":
 		return serveHealth(term)
+	case "latehttp":
+		awaitFile()
+		return serveHealth(term)
+	case "helperhttp":
+		descend("http")
 	case "notify":
 		awaitFile()
 		tellReady()

@@ -86,6 +86,7 @@ func (s *Supervisor) rosterNow() *roster.Roster {
 
 // Supervise is stage 1's main: it runs until it is told to stop, and returns the exit code. Stage 0 must have started it.
 func Supervise(o Options) int {
+	o.Roster.Ports = roster.NewPorts()
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a reader of ours that is gone is no reason to die
 	out := newPatientWriter(o.Log)
 	defer out.finish(time.Second)
@@ -268,8 +269,12 @@ func (s *Supervisor) begin(inv inventory) error {
 		if err := checkDescriptors(len(s.plan().Instances)); err != nil {
 			return err
 		}
-		if err := s.rosterNow().CheckPorts(func(int) bool { return false }); err != nil {
+		if err := s.rosterNow().CheckPorts(s.opts.Roster.Ports, nil); err != nil {
 			return err
+		}
+	} else {
+		for _, warning := range s.rosterNow().HoldPorts(s.opts.Roster.Ports) {
+			s.log.Warn(warning)
 		}
 	}
 	if files := inv.stored["door-control"]; len(files) == 1 {

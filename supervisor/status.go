@@ -29,12 +29,21 @@ func (s *Supervisor) appliance() api.Appliance {
 	plan := s.plan()
 	a := api.Appliance{
 		Version: s.opts.Version, Release: plan.Product + "-" + plan.Version, Ready: s.ready(), Since: api.Time{Time: s.since}, Address: s.address(),
-		PID: os.Getpid(), Stage0PID: s.hello.PID, DoorPID: s.host.door.pid(), SetupURL: s.setupURL(), Grade: s.grade,
+		PID: os.Getpid(), Stage0PID: s.hello.PID, DoorPID: s.host.door.pid(), SetupURL: s.setupURL(), Grade: s.gradeNow(),
 	}
 	if plan.Product == "none" {
 		a.Release = "none"
 	}
 	return a
+}
+
+// gradeNow is the grade with what has shown itself since the start.
+func (s *Supervisor) gradeNow() api.Grade {
+	g := s.grade
+	if s.host.unseen.Load() {
+		g.Why = append(slices.Clone(g.Why), "a service is ready once its port answers: "+errUnseen.Error())
+	}
+	return g
 }
 
 // ready says whether the product answers: everything that is wanted and not optional is ready.

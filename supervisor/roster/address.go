@@ -54,7 +54,7 @@ func readAddresses(path string) (addressBook, error) {
 	return book, nil
 }
 
-// assign gives every port an address, and reports whether the book changed. free tells whether nobody listens on a port now.
+// assign gives every port an address, and reports whether the book changed. free tells whether a port is nobody's now, and keeps it so.
 func (b addressBook) assign(list []services.Effective, free func(port int) bool) (changed bool, err error) {
 	taken := map[string]bool{}
 	for _, entry := range b.Addresses {
@@ -107,6 +107,14 @@ func nextFree(taken map[string]bool, free func(int) bool) int {
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
+func portOf(address string) (int, error) {
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
+}
+
 // portFree binds a port for a moment.
 func portFree(port int) bool {
 	ln, err := net.Listen("tcp4", address(port))
@@ -134,14 +142,15 @@ func (b addressBook) write(path string) error {
 }
 
 // CheckPorts refuses, with exit code 6, a plan one of whose ports is held by somebody else. It is for the time before anything of the plan runs:
-// ours tells of a process that belongs to this appliance; nil means that none does. Only the ports of wanted instances count.
-func (r *Roster) CheckPorts(ours func(pid int) bool) error {
+// ours tells of a process that belongs to this appliance; nil means that none does. Only the ports of wanted instances count; they are reserved
+// from here on.
+func (r *Roster) CheckPorts(ports *Ports, ours func(pid int) bool) error {
 	for _, inst := range r.Plan.Instances {
 		if !inst.Wanted {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(inst.Addresses)) {
-			if err := checkPort(inst, name, ours); err != nil {
+			if err := checkPort(inst, name, ports, ours); err != nil {
 				return err
 			}
 		}
@@ -149,14 +158,16 @@ func (r *Roster) CheckPorts(ours func(pid int) bool) error {
 	return nil
 }
 
-func checkPort(inst services.Instance, name string, ours func(pid int) bool) error {
-	_, text, err := net.SplitHostPort(inst.Addresses[name])
+func checkPort(inst services.Instance, name string, ports *Ports, ours func(pid int) bool) error {
+	port, err := portOf(inst.Addresses[name])
 	if err != nil {
 		return fmt.Errorf("address of %s: %w", inst.Name(), err)
 	}
-	port, err := strconv.Atoi(text)
-	if err != nil || portFree(port) {
-		return err
+	if err := ports.Hold(port); err != nil {
+		return taken(inst, name, err.Error())
+	}
+	if portFree(port) {
+		return nil
 	}
 	pid, cmd, err := PortHolder(port)
 	if err == nil && pid != 0 && ours != nil && ours(pid) {
@@ -166,9 +177,13 @@ func checkPort(inst services.Instance, name string, ours func(pid int) bool) err
 	if pid != 0 {
 		holder = fmt.Sprintf("process %d (%s)", pid, cmd)
 	}
+	return taken(inst, name, "is taken by "+holder)
+}
+
+func taken(inst services.Instance, name, how string) error {
 	return &Refusal{
 		Code:   CodeRefused,
-		Err:    fmt.Errorf("%s: its port %s, %s, is taken by %s", inst.Name(), name, inst.Addresses[name], holder),
+		Err:    fmt.Errorf("%s: its port %s, %s, %s", inst.Name(), name, inst.Addresses[name], how),
 		Remedy: fmt.Sprintf("stop that process, or give the service another port where it can have one: services.%s.ports.%s", inst.Service, name),
 	}
 }

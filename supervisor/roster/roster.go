@@ -21,6 +21,7 @@ type Options struct {
 	Executable  string // of the appliance; a release may lie in ../share/sourcegraph/release from there
 	Root        bool   // services get users of their own, who must be able to reach their programs
 	Path        string // where programs of the host are looked for; empty: [StandardPath] for root, else $PATH
+	Ports       *Ports `json:"-"` // what is reserved for this appliance; nil: ports are looked at only
 	DryRun      bool   // write nothing: no release is installed, no address and no secret kept
 }
 
@@ -232,7 +233,7 @@ func (r *Roster) addresses(o Options, list []services.Effective) (map[string]str
 	if err != nil {
 		return nil, err
 	}
-	changed, err := book.assign(list, portFree)
+	changed, err := book.assign(list, o.Ports.free)
 	if err != nil {
 		return nil, err
 	}
