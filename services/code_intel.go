@@ -44,6 +44,7 @@ func codeIntelWorker(name string, debug int, http Port) Definition {
 	return Definition{
 		Name:    name,
 		Kind:    KindService,
+		Spare:   true,
 		Command: []string{name},
 		Env:     goEnv(redisEnv(), map[string]string{"SRC_GIT_SERVERS": `{{ .Peer "gitserver" "http" }}`}),
 		Ports:   []Port{http, {Name: "debug", Number: debug}},

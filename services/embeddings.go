@@ -10,6 +10,7 @@ func embeddings() Definition {
 		Name:     "embeddings",
 		Kind:     KindService,
 		Releases: between("5.0.3", "5.7"),
+		Spare:    true,
 		Loss:     "Cody finds context by keywords only",
 		Optional: "only Cody with embeddings asks it, and it holds whole indexes in memory", // off in helm, too: values.yaml @wip-5.3.666
 		Command:  []string{"embeddings"},

@@ -11,6 +11,7 @@ func githubProxy() Definition {
 		Name:     "github-proxy",
 		Kind:     KindService,
 		Releases: between("3.38", "5.3"),
+		Spare:    true,
 		Loss:     "repositories on github.com are neither found nor fetched, and their permissions grow stale",
 		Command:  []string{"github-proxy"},
 		Env:      goEnv(map[string]string{"LOG_REQUESTS": "false"}),

@@ -14,6 +14,7 @@ func symbols() Definition {
 		Name:     "symbols",
 		Kind:     KindService,
 		Releases: between("3.38", "6.4"),
+		Spare:    true,
 		Loss:     "the list of symbols stays empty, and navigation that rests on search fails",
 		Command:  []string{"symbols"},
 		Env: goEnv(redisEnv(), map[string]string{

@@ -14,6 +14,7 @@ func syntaxHighlighter() Definition {
 		Name:     "syntax-highlighter",
 		Kind:     KindService,
 		Releases: throughout(),
+		Spare:    true,
 		Loss:     "files are shown without colours",
 		Command:  []string{"syntect_server"},
 		Env: map[string]string{

@@ -41,6 +41,7 @@ func zoektWebserver() Definition {
 		Name:     "zoekt-webserver",
 		Kind:     KindService,
 		Releases: throughout(),
+		Spare:    true,
 		Loss:     "searches of default branches find nothing, or take very long",
 		Command:  []string{"zoekt-webserver", "-index", "{{ .Data.index }}", "-listen", "{{ .Address.http }}", "-pprof", "-rpc"},
 		Env:      zoektEnv(map[string]string{"GOGC": "25"}), // src: the image's. sourcegraph: docker-images/indexed-searcher/Dockerfile @3.38
@@ -80,6 +81,7 @@ func zoektIndexserver() Definition {
 		Name:     "zoekt-sourcegraph-indexserver",
 		Kind:     KindService,
 		Releases: throughout(),
+		Spare:    true,
 		Loss:     "the index grows stale, and new repositories get none",
 		Command: []string{
 			"zoekt-sourcegraph-indexserver", "-sourcegraph_url", `{{ .PeerURL "frontend" "internal" }}`, "-index", "{{ .Data.index }}", "-interval", "1m",
