@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 )
@@ -56,6 +57,9 @@ func (s *Supervisor) link(ctx context.Context, v engine.View) api.Link {
 	}
 	if v.LastExit != nil {
 		l.Evidence["last_exit"] = exitText(*v.LastExit)
+		if u := s.host.unit(v.Name); u != nil {
+			tellCode(l.Evidence, u.instance().Restart, *v.LastExit)
+		}
 	}
 	if v.StoppedBy != "" && !v.Wanted {
 		l.Evidence["stopped_by"] = v.StoppedBy
@@ -82,6 +86,13 @@ func explain(v engine.View) string {
 		text += "; starts again at " + v.Until.UTC().Format("15:04:05.000") + " UTC"
 	}
 	return text
+}
+
+// tellCode adds what the exit code means to the program that chose it.
+func tellCode(evidence map[string]string, r services.Restart, e api.Exit) {
+	if meaning := r.Codes[e.Code]; meaning != "" && e.Signal == "" {
+		evidence["exit_code_means"] = meaning
+	}
 }
 
 func exitText(e api.Exit) string {
