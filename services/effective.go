@@ -14,6 +14,7 @@ type Selection struct {
 	Version   string
 	Overrides map[string]Override // by name of a built-in service
 	DropIns   []Definition        // the site's own
+	External  External            // what runs elsewhere
 	Absent    map[string]bool     // spare services whose program the release lacks: off unless the site turns them on
 }
 
@@ -30,10 +31,11 @@ func (s Selection) Effective() ([]Effective, error) {
 	built := Of(s.Product, s.Version)
 	out := make([]Effective, 0, len(built)+len(s.DropIns))
 	var faults []error
-	for _, d := range built {
+	faults = append(faults, s.External.Validate())
+	for _, d := range s.External.apply(built, s.Product, s.Version) {
 		o := s.Overrides[d.Name]
 		e, err := s.effective(o.apply(d), o)
-		faults = append(faults, err, checkPorts(d, o))
+		faults = append(faults, err, checkPorts(d, o), checkElsewhere(d, o))
 		out = append(out, e)
 	}
 	for _, d := range s.DropIns {

@@ -3,6 +3,7 @@ package services
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func Generated() map[string]string {
 	}
 }
 
-var secretPattern = regexp.MustCompile(`@secret\{([A-Za-z0-9._-]+)\}`)
+var secretPattern = regexp.MustCompile(`@secret\{([A-Za-z0-9._-]+)(:url)?\}`)
 
 // SecretRef is how a plan refers to a secret.
 func SecretRef(name string) string { return "@secret{" + name + "}" }
@@ -36,6 +37,9 @@ func refs(names []string) map[string]string {
 	return out
 }
 
+// SecretURLRef is how a plan refers to a secret as a part of a URL, where its content must be escaped.
+func SecretURLRef(name string) string { return "@secret{" + name + ":url}" }
+
 // SecretsOf returns the names of the secrets that the plan needs, sorted.
 func SecretsOf(p Plan) []string {
 	names := map[string]bool{}
@@ -46,6 +50,9 @@ func SecretsOf(p Plan) []string {
 			}
 			return text, nil
 		})
+		for _, name := range p.Instances[i].Ready.secrets() {
+			names[name] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -98,12 +105,29 @@ func expandText(text string, secrets map[string]string) (string, error) {
 	}
 	var missing error
 	out := secretPattern.ReplaceAllStringFunc(text, func(ref string) string {
-		name := ref[len("@secret{") : len(ref)-1]
+		name, inURL := strings.CutSuffix(ref[len("@secret{"):len(ref)-1], ":url")
 		content, ok := secrets[name]
 		if !ok {
 			missing = fmt.Errorf("there is no secret %q", name)
 		}
+		if inURL {
+			return url.PathEscape(content)
+		}
 		return content
 	})
 	return out, missing
+}
+
+// secrets names what a probe signs in with.
+func (p *Probe) secrets() (names []string) {
+	if p == nil {
+		return nil
+	}
+	for _, d := range p.Databases {
+		names = append(names, d.PasswordSecret)
+	}
+	if p.RedisServer != nil {
+		names = append(names, p.RedisServer.PasswordSecret)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }

@@ -99,6 +99,9 @@ func (in Input) instance(list []Effective, e Effective, n int) (Instance, error)
 
 // program resolves the command's first word, which may be absolute.
 func (in Input) program(inst *Instance, e Effective) error {
+	if e.Kind == KindExternal {
+		return nil
+	}
 	if len(e.Command) == 0 {
 		return fmt.Errorf("%s has no command", e.Name)
 	}
@@ -129,6 +132,7 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 		servicePortUnknown: func(service, port string) error { return unknownPeer(list, service, port) },
 		debugServices:      func() string { return in.debugServices(list) },
 	}
+	inst.Addresses = e.addressesElsewhere()
 	for _, p := range e.Ports {
 		address, ok := in.Addresses[AddressKey(e.Name, inst.Number, p.Name)]
 		if !ok {
@@ -153,7 +157,7 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 
 // withHome adds a HOME of its own to a service that does not define one.
 func withHome(d Definition) []Data {
-	if slices.ContainsFunc(d.Data, func(x Data) bool { return x.Name == homeData }) {
+	if d.Kind == KindExternal || slices.ContainsFunc(d.Data, func(x Data) bool { return x.Name == homeData }) {
 		return d.Data
 	}
 	return append(slices.Clone(d.Data), Data{Name: homeData, Path: "shared/home/" + d.Name + "/{{ .Number }}", Class: DataNone})
@@ -275,6 +279,9 @@ func checkAddresses(p Plan) []error {
 	var faults []error
 	owner := map[string]string{}
 	for _, inst := range p.Instances {
+		if inst.Kind == KindExternal { // two may be one server
+			continue
+		}
 		for _, port := range slices.Sorted(maps.Keys(inst.Addresses)) {
 			address, name := inst.Addresses[port], inst.Name()+"."+port
 			if other, taken := owner[address]; taken {

@@ -28,7 +28,7 @@ func input(t testing.TB, s Selection) Input {
 	require.NoError(t, err)
 	free := 20000
 	for _, e := range list {
-		if !filepath.IsAbs(e.Command[0]) {
+		if len(e.Command) > 0 && !filepath.IsAbs(e.Command[0]) {
 			in.Programs[e.Name] = programOf(e)
 		}
 		for n := range e.Count {

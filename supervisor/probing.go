@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/elsewhere"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/probe"
 )
@@ -61,7 +62,7 @@ func (h *Host) probe(u *unit, l *life) {
 		case q == live && err != nil:
 			h.engine.Post(u.name, engine.Event{Kind: engine.Hung, Run: l.run, Err: fmt.Errorf("no sign of life: %w", err)})
 		case q == ready && err != nil:
-			h.engine.Post(u.name, engine.Event{Kind: engine.ProbeFailed, Run: l.run, Err: err})
+			h.engine.Post(u.name, missed(l, err))
 		case q == ready:
 			h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
 		}
@@ -88,16 +89,19 @@ func (h *Host) untilReady(u *unit, l *life) bool {
 		if !pause(l.ctx, wait) {
 			return false
 		}
-		if h.askOnce(l.ctx, u, *p) != nil {
+		err := h.askOnce(l.ctx, u, *p)
+		if err == nil {
+			who := h.strangerAtProbe(l, *p)
+			if who == nil {
+				return true
+			}
+			err = who
+		} else if !elsewhere.Asks(*p) { // a service says in its own log why it takes so long
 			continue
 		}
-		who := h.strangerAtProbe(l, *p)
-		if who == nil {
-			return true
-		}
-		if said != who.Error() {
-			said = who.Error()
-			h.engine.Post(u.name, engine.Event{Kind: engine.ProbeFailed, Run: l.run, Err: who})
+		if l.ctx.Err() == nil && said != err.Error() {
+			said = err.Error()
+			h.engine.Post(u.name, missed(l, err))
 		}
 	}
 }
@@ -115,7 +119,20 @@ func (h *Host) strangerAtProbe(l *life, p services.Probe) *stranger {
 	return nil
 }
 
+// missed is a readiness probe that failed, with the remedy when there is one.
+func missed(l *life, err error) engine.Event {
+	ev := engine.Event{Kind: engine.ProbeFailed, Run: l.run, Err: err}
+	var hint interface{ Hint() string }
+	if errors.As(err, &hint) {
+		ev.Evidence = map[string]string{"remedy": hint.Hint()}
+	}
+	return ev
+}
+
 func (h *Host) askOnce(ctx context.Context, u *unit, p services.Probe) error {
+	if elsewhere.Asks(p) {
+		return elsewhere.Check(ctx, p, h.secrets())
+	}
 	inst := u.instance()
 	result := h.prober.Do(ctx, p, probe.Target{Addresses: inst.Addresses, Exec: h.execProbe(u)})
 	if result.OK {

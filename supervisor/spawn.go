@@ -49,6 +49,9 @@ func (h *Host) start(u *unit, l *life) {
 	h.engine.Post(u.name, engine.Event{Kind: engine.Spawned, Run: l.run, PID: pid})
 	if p != nil {
 		h.awaitExit(u, l, p)
+	} else { // there is nothing to end: it is over once it is not wanted
+		<-l.ctx.Done()
+		h.engine.Post(u.name, engine.Event{Kind: engine.Exited, Run: l.run, Exit: api.Exit{Cause: api.CauseStopped}})
 	}
 	close(l.ended)
 }

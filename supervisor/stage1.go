@@ -300,6 +300,10 @@ func (s *Supervisor) add(insts []services.Instance, before map[string]inherited)
 			return err
 		}
 		if in, ok := before[inst.Name()]; ok {
+			if inst.Kind == services.KindExternal { // it has no process to take over: it is asked again
+				views[inst.Name()] = in.view.Elsewhere()
+				continue
+			}
 			after = append(after, s.host.resume(s.host.unit(inst.Name()), in))
 			views[inst.Name()] = in.view
 		}

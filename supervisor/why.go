@@ -113,6 +113,9 @@ func nextCommand(v engine.View, remedy string) string {
 		}
 		return "sourcegraph logs " + v.Name + "; then: sourcegraph start " + v.Name
 	case api.Backoff, api.Degraded, api.Starting:
+		if remedy != "" {
+			return remedy
+		}
 		return "sourcegraph logs -n 50 " + v.Name
 	case api.Unkillable:
 		return "sourcegraph status " + v.Name + "; a process that the kernel cannot end waits for a device or a file system"

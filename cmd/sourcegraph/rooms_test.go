@@ -55,16 +55,17 @@ func floor(room string) int {
 // TestLeavesAreLeaves: what has one job knows nothing of the rest of the appliance.
 func TestLeavesAreLeaves(t *testing.T) {
 	for leaf, may := range map[string][]string{
-		"supervisor/stage0":  nil,
-		"supervisor/process": nil,
-		"supervisor/record":  nil,
-		"limits/cgroup":      nil,
-		"supervisor/door":    nil,
-		"supervisor/probe":   {"services"},
-		"supervisor/users":   {"supervisor/process"},
-		"supervisor/engine":  {"services", "supervisor/api"},
-		"supervisor/logs":    {"supervisor/api"},
-		"supervisor/store":   {"supervisor/api"},
+		"supervisor/stage0":    nil,
+		"supervisor/process":   nil,
+		"supervisor/record":    nil,
+		"limits/cgroup":        nil,
+		"supervisor/door":      nil,
+		"supervisor/probe":     {"services"},
+		"supervisor/users":     {"supervisor/process"},
+		"supervisor/elsewhere": {"services"},
+		"supervisor/engine":    {"services", "supervisor/api"},
+		"supervisor/logs":      {"supervisor/api"},
+		"supervisor/store":     {"supervisor/api"},
 
 		"supervisor/roster/keys": {"limits"},
 		"services":               {"limits"},

@@ -53,7 +53,7 @@ var moves = map[edge]move{
 	{api.Starting, SpawnFailed}:    {api.Backoff, backOff},
 	{api.Starting, SpawnRefused}:   {api.Failed, idle},
 	{api.Starting, ProbePassed}:    {api.Ready, settle},
-	{api.Starting, ProbeFailed}:    {api.Starting, stay}, // somebody else answers
+	{api.Starting, ProbeFailed}:    {api.Starting, stay}, // somebody else answers, or what is elsewhere says why not
 	{api.Starting, StartTimeout}:   {api.Stopping, stopNow},
 	{api.Starting, Hung}:           {api.Stopping, stopNow},
 	{api.Starting, Exited}:         {api.Stopping, prove},

@@ -90,6 +90,15 @@ func (m *Machine) restore(v View) {
 	}
 }
 
+// Elsewhere is where a machine goes on whose instance runs elsewhere: stopped by whoever stopped it, else as at its first start.
+func (v View) Elsewhere() View {
+	out := View{Name: v.Name, State: api.Stopped, Since: v.Since, Wanted: v.Wanted, StoppedBy: v.StoppedBy, Run: v.Run, Restarts: v.Restarts, InstanceSum: v.InstanceSum}
+	if v.Wanted {
+		out.State = api.Waiting
+	}
+	return out
+}
+
 // note keeps what a person will ask about.
 func (m *Machine) note(ev Event, kind Kind) {
 	m.last, m.actor, m.evidence, m.causedBy = kind, ev.Actor, ev.Evidence, ""

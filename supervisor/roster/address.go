@@ -146,7 +146,7 @@ func (b addressBook) write(path string) error {
 // from here on.
 func (r *Roster) CheckPorts(ports *Ports, ours func(pid int) bool) error {
 	for _, inst := range r.Plan.Instances {
-		if !inst.Wanted {
+		if !inst.Wanted || inst.Kind == services.KindExternal {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(inst.Addresses)) {

@@ -219,7 +219,7 @@ func (r *Roster) absent(s services.Selection) (out map[string]bool, lacking []st
 	f := finder{dir: r.Dir, manifest: r.Release}
 	for _, d := range services.Of(s.Product, s.Version) {
 		said := s.Overrides[d.Name]
-		if !d.Spare || said.Command != nil || f.inRelease(d.Command[0]) != "" {
+		if !d.Spare || s.External.Replaces(d.Name) || said.Command != nil || f.inRelease(d.Command[0]) != "" {
 			continue
 		}
 		out[d.Name] = true
