@@ -137,9 +137,9 @@ func kill(t *testing.T, pid int) {
 }
 
 const (
-	victimReady     = `appliance_service_state{instance="0",service="victim",state="ready"}`
-	victimRun       = `appliance_service_run_number{instance="0",service="victim"}`
-	victimSignalled = `appliance_service_restarts_total{cause="signal",instance="0",service="victim"}`
+	victimReady     = `appliance_service_state{replica="0",service="victim",state="ready"}`
+	victimRun       = `appliance_service_run_number{replica="0",service="victim"}`
+	victimSignalled = `appliance_service_restarts_total{cause="signal",replica="0",service="victim"}`
 	doorAnswers     = `appliance_door_requests_total{code="200",mode="progress"}`
 )
 
@@ -151,9 +151,9 @@ func TestScrapesShowWhatHappens(t *testing.T) {
 	first := m.until("the service is ready", m.page, func(p string) bool { return value(p, victimReady) == 1 })
 	require.EqualValues(t, 1, value(first, victimRun))
 	require.EqualValues(t, 0, value(first, victimSignalled))
-	require.EqualValues(t, 1, value(first, `appliance_service_ready_duration_seconds_count{instance="0",service="victim"}`))
-	require.Positive(t, value(first, `appliance_service_memory_bytes{instance="0",service="victim"}`))
-	require.Positive(t, value(first, `appliance_service_open_fds{instance="0",service="victim"}`))
+	require.EqualValues(t, 1, value(first, `appliance_service_ready_duration_seconds_count{replica="0",service="victim"}`))
+	require.Positive(t, value(first, `appliance_service_memory_bytes{replica="0",service="victim"}`))
+	require.Positive(t, value(first, `appliance_service_open_fds{replica="0",service="victim"}`))
 	require.EqualValues(t, 1, value(first, "appliance_supervisor_lives_total"))
 	require.EqualValues(t, 0, value(first, "appliance_scrape_faults"))
 	require.Positive(t, value(first, "appliance_host_memory_bytes"))
@@ -168,9 +168,9 @@ func TestScrapesShowWhatHappens(t *testing.T) {
 		kill(t, m.status().Services[0].PID)
 		page := m.until("the restart, over TCP", m.tcp, func(p string) bool { return value(p, victimReady) == 1 && value(p, victimRun) == 2 })
 		require.EqualValues(t, 1, value(page, victimSignalled))
-		require.EqualValues(t, 0, value(page, `appliance_service_restarts_total{cause="exit",instance="0",service="victim"}`))
+		require.EqualValues(t, 0, value(page, `appliance_service_restarts_total{cause="exit",replica="0",service="victim"}`))
 		m.until("the log of both runs", m.tcp, func(p string) bool {
-			return value(p, `appliance_log_lines_total{instance="0",service="victim"}`) == 2 && value(p, `appliance_log_bytes_total{instance="0",service="victim"}`) == 12
+			return value(p, `appliance_log_lines_total{replica="0",service="victim"}`) == 2 && value(p, `appliance_log_bytes_total{replica="0",service="victim"}`) == 12
 		})
 	})
 	t.Run("sums outlive a front door", func(t *testing.T) {

@@ -17,7 +17,8 @@ type family struct {
 
 // families are all that the appliance shows of its own, in the order of the reference.
 func families() []family {
-	instance := func(more ...string) []string { return append([]string{"service", "instance"}, more...) }
+	// Not "instance": that is the label of the scraped target, and Prometheus would rename ours to exported_instance.
+	replica := func(more ...string) []string { return append([]string{"service", "replica"}, more...) }
 	return []family{
 		{"appliance_build_info", "gauge", "", []string{"version", "goversion"}, "Always 1; the labels name the appliance's version."},
 		{"appliance_release_info", "gauge", "", []string{"product", "version"}, "Always 1; the labels name the release that runs."},
@@ -27,29 +28,29 @@ func families() []family {
 		{"appliance_supervisor_start_timestamp_seconds", "gauge", "seconds", nil, "When this supervisor began, in seconds since 1970."},
 		{"appliance_supervisor_lives_total", "counter", "", nil, "Supervisors that this appliance has had since it started; each but the first has adopted the running services."},
 
-		{"appliance_service_state", "gauge", "", instance("state"), "1 for the state that the instance is in, 0 for the others."},
-		{"appliance_service_wanted", "gauge", "", instance(), "1 if the instance is meant to run."},
-		{"appliance_service_state_timestamp_seconds", "gauge", "seconds", instance(), "Since when the instance has been in its state, in seconds since 1970."},
-		{"appliance_service_ready_timestamp_seconds", "gauge", "seconds", instance(), "Since when this run has been ready, in seconds since 1970; absent while it is not."},
-		{"appliance_service_run_number", "gauge", "", instance(), "Number of the present or last run."},
-		{"appliance_service_restarts_total", "counter", "", instance("cause"), "Runs that nobody asked for, by the cause of the end before: exec, config, dependency, oom, liveness, signal, exit, stopped, unknown."},
-		{"appliance_service_kills_total", "counter", "", instance(), "Stops in which something had to be killed because the grace period was over or a process was left behind."},
-		{"appliance_service_oom_kills_total", "counter", "", instance(), "Processes that the kernel killed for want of memory; always 0 without a memory controller."},
-		{"appliance_service_probe_failures_total", "counter", "", instance("probe"), "Failed probes of runs that had been ready, by probe: ready, live."},
-		{"appliance_service_ready_duration_seconds", "histogram", "seconds", instance(), "Time from the start of a run until it was ready; of a oneshot, until it was done."},
-		{"appliance_service_memory_bytes", "gauge", "bytes", instance(), "Memory of the run: of its cgroup with page cache, else resident memory of the main process."},
-		{"appliance_service_memory_peak_bytes", "gauge", "bytes", instance(), "Most memory that the run's cgroup has used; absent where the kernel does not keep it."},
-		{"appliance_service_memory_limit_bytes", "gauge", "bytes", instance(), "Budget of memory; absent if there is none."},
-		{"appliance_service_cpu_seconds_total", "counter", "seconds", instance(), "CPU time of the run: of its cgroup, else of the main process. It begins at 0 with each run."},
-		{"appliance_service_processes", "gauge", "", instance(), "Processes of the run; without a cgroup the main process alone."},
-		{"appliance_service_tasks", "gauge", "", instance(), "Processes and threads of the run, processes alone where the kernel does not count threads; without a cgroup threads of the main process."},
-		{"appliance_service_open_fds", "gauge", "", instance(), "Open file descriptors of the main process."},
+		{"appliance_service_state", "gauge", "", replica("state"), "1 for the state that the instance is in, 0 for the others."},
+		{"appliance_service_wanted", "gauge", "", replica(), "1 if the instance is meant to run."},
+		{"appliance_service_state_timestamp_seconds", "gauge", "seconds", replica(), "Since when the instance has been in its state, in seconds since 1970."},
+		{"appliance_service_ready_timestamp_seconds", "gauge", "seconds", replica(), "Since when this run has been ready, in seconds since 1970; absent while it is not."},
+		{"appliance_service_run_number", "gauge", "", replica(), "Number of the present or last run."},
+		{"appliance_service_restarts_total", "counter", "", replica("cause"), "Runs that nobody asked for, by the cause of the end before: exec, config, dependency, oom, liveness, signal, exit, stopped, unknown."},
+		{"appliance_service_kills_total", "counter", "", replica(), "Stops in which something had to be killed because the grace period was over or a process was left behind."},
+		{"appliance_service_oom_kills_total", "counter", "", replica(), "Processes that the kernel killed for want of memory; always 0 without a memory controller."},
+		{"appliance_service_probe_failures_total", "counter", "", replica("probe"), "Failed probes of runs that had been ready, by probe: ready, live."},
+		{"appliance_service_ready_duration_seconds", "histogram", "seconds", replica(), "Time from the start of a run until it was ready; of a oneshot, until it was done."},
+		{"appliance_service_memory_bytes", "gauge", "bytes", replica(), "Memory of the run: of its cgroup with page cache, else resident memory of the main process."},
+		{"appliance_service_memory_peak_bytes", "gauge", "bytes", replica(), "Most memory that the run's cgroup has used; absent where the kernel does not keep it."},
+		{"appliance_service_memory_limit_bytes", "gauge", "bytes", replica(), "Budget of memory; absent if there is none."},
+		{"appliance_service_cpu_seconds_total", "counter", "seconds", replica(), "CPU time of the run: of its cgroup, else of the main process. It begins at 0 with each run."},
+		{"appliance_service_processes", "gauge", "", replica(), "Processes of the run; without a cgroup the main process alone."},
+		{"appliance_service_tasks", "gauge", "", replica(), "Processes and threads of the run, processes alone where the kernel does not count threads; without a cgroup threads of the main process."},
+		{"appliance_service_open_fds", "gauge", "", replica(), "Open file descriptors of the main process."},
 
-		{"appliance_log_lines_total", "counter", "", instance(), "Lines taken from the instance. Kept are those that are not dropped."},
-		{"appliance_log_bytes_total", "counter", "bytes", instance(), "Bytes taken from the instance, as it wrote them."},
-		{"appliance_log_dropped_lines_total", "counter", "", instance(), "Lines lost to a full or stalled disk."},
-		{"appliance_log_dropped_bytes_total", "counter", "bytes", instance(), "Bytes lost to a full or stalled disk."},
-		{"appliance_log_waiting_bytes", "gauge", "bytes", instance(), "Bytes in memory that wait for the disk."},
+		{"appliance_log_lines_total", "counter", "", replica(), "Lines taken from the instance. Kept are those that are not dropped."},
+		{"appliance_log_bytes_total", "counter", "bytes", replica(), "Bytes taken from the instance, as it wrote them."},
+		{"appliance_log_dropped_lines_total", "counter", "", replica(), "Lines lost to a full or stalled disk."},
+		{"appliance_log_dropped_bytes_total", "counter", "bytes", replica(), "Bytes lost to a full or stalled disk."},
+		{"appliance_log_waiting_bytes", "gauge", "bytes", replica(), "Bytes in memory that wait for the disk."},
 
 		{"appliance_events_open", "gauge", "", nil, "1 if the history of events is open; else events wait in memory."},
 		{"appliance_events_appended_total", "counter", "", nil, "Events of this supervisor."},
