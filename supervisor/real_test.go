@@ -115,7 +115,11 @@ func (s *site) status() map[string]api.Service {
 	}
 	out[""] = api.Service{PID: st.Appliance.PID}
 	for _, svc := range st.Services {
-		out[svc.Name] = svc
+		name := svc.Name
+		if svc.Replicas > 1 {
+			name = fmt.Sprintf("%s/%d", name, svc.Instance)
+		}
+		out[name] = svc
 	}
 	return out
 }

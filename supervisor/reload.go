@@ -12,8 +12,8 @@ import (
 	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
 
-// Reload reads the configuration again and applies the difference: first it stops what vanished, then it restarts what runs differently,
-// then it starts what is new. An invalid configuration is refused whole; the old plan goes on.
+// Reload reads the configuration again and applies the difference: first it stops what vanished, then it starts what is new,
+// then it restarts what runs differently. An invalid configuration is refused whole; the old plan goes on.
 func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, error) {
 	ctx = context.WithoutCancel(ctx) // who asked may go; half a reload must not stay
 	s.opLock.Lock()
@@ -50,18 +50,11 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	}
 	s.host.logs.Redactor.Set(s.secretValues())
 	s.replace(slices.Concat(d.same, d.changed))
-	by := actor(who)
-	for _, inst := range d.changed {
-		if s.stoppedByOperator(inst, was) {
-			continue
-		}
-		if ev := turn(inst, by); ev.Kind == engine.StopWanted {
-			s.engine.Post(inst.Name(), ev)
-		} else if err := s.order([]string{inst.Name()}, ev); err != nil {
-			return change, err
-		}
-	}
 	if err := s.add(d.added, nil); err != nil {
+		return change, err
+	}
+	s.awaitUpFor(ctx, renamed(d), nil)
+	if err := s.restartChanged(ctx, d.changed, was, actor(who)); err != nil {
 		return change, err
 	}
 	if s.stopping.Load() { // the stop came meanwhile, and may not have seen what was added
@@ -104,14 +97,6 @@ func (s *Supervisor) relisten(before roster.Site) error {
 		s.host.tell(stage0.Message{Type: stage0.Drop, Name: "listen/" + string(before.Listen)})
 	}
 	return nil
-}
-
-// turn is what a changed instance is told: one that is disabled now stops, another runs again with what changed.
-func turn(inst services.Instance, by string) engine.Event {
-	if !inst.Wanted {
-		return engine.Event{Kind: engine.StopWanted, Actor: by + " (disabled)"}
-	}
-	return engine.Event{Kind: engine.RestartWanted, Actor: by}
 }
 
 // difference is what a new plan changes.

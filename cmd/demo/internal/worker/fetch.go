@@ -19,10 +19,14 @@ func (s *Scheduler) fetch(ctx context.Context, repo database.Repo) {
 	done()
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), note)
 	defer cancel()
+	if ctx.Err() != nil && fetchErr != nil { // the gitserver may be stopping, too: it is not asked
+		if err := s.DB.Release(noting, repo.ID); err != nil {
+			s.Log.Warn("give a claim back", "repo", repo.Name, "error", err)
+		}
+		return
+	}
 	var err error
 	switch status, statusErr := s.Git.Status(noting, repo.Name); {
-	case ctx.Err() != nil && fetchErr != nil:
-		err = s.DB.Release(noting, repo.ID)
 	case fetchErr != nil:
 		cloned := status.Cloned || statusErr != nil && repo.Cloned
 		if repo.Shard != "" && repo.Shard != result.Shard { // it was to move
