@@ -145,11 +145,17 @@ func isFree(port int) bool {
 // configure writes appliance.yaml: the ports, and more keys of one service, or of none.
 func (a *appliance) configure(service string, lines ...string) {
 	a.t.Helper()
+	a.configureAll(map[string][]string{service: lines})
+}
+
+// configureAll does so with more keys of any number of services.
+func (a *appliance) configureAll(more map[string][]string) {
+	a.t.Helper()
 	yaml := "services:\n"
 	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
 		yaml += "  " + name + ":\n    " + a.ports[name] + "\n"
-		if name == service {
-			yaml += "    " + strings.Join(lines, "\n    ") + "\n"
+		for _, line := range more[name] {
+			yaml += "    " + line + "\n"
 		}
 	}
 	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"), []byte(yaml), 0o644))
@@ -264,14 +270,18 @@ func (a *appliance) eventuallyAfter(is func() bool) bool {
 	return true
 }
 
-// status gives the services by name.
+// status gives the instances by name.
 func (a *appliance) status() (api.Appliance, map[string]api.Service) {
 	a.t.Helper()
 	st, err := a.client.Status(context.Background(), nil)
 	require.NoError(a.t, err)
 	by := map[string]api.Service{}
 	for _, s := range st.Services {
-		by[s.Name] = s
+		name := s.Name
+		if s.Replicas > 1 {
+			name = fmt.Sprintf("%s/%d", name, s.Instance)
+		}
+		by[name] = s
 	}
 	return st.Appliance, by
 }

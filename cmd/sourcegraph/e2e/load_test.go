@@ -25,8 +25,11 @@ type outcome struct {
 	err  error
 }
 
-// under begins a load of 20 searches a second. Each search is on its own: one that waits holds no other back.
-func (a *appliance) under(query string, want int) *load {
+// under begins a load of 20 searches a second.
+func (a *appliance) under(query string, want int) *load { return a.underAt(pace, query, want) }
+
+// underAt begins a load of two searches every so often. Each search is on its own: one that waits holds no other back.
+func (a *appliance) underAt(pace time.Duration, query string, want int) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
 	var all []outcome

@@ -147,6 +147,11 @@ var errUnfinished = errors.New("the stream has no done event")
 // partial is a search that says that it left something out: its count is honest, and need not be the whole.
 type partial struct{ why string }
 
+// alert is a search that says what is wrong with it instead of giving a count that could be taken for the whole.
+type alert string
+
+func (a alert) Error() string { return string(a) }
+
 func (p *partial) Error() string { return "not everything was searched: " + p.why }
 
 // leftOut is what a progress event says was not searched; empty for nothing.
@@ -180,7 +185,7 @@ func matchesOf(stream string) (matches int, err error) {
 		done = name == "event: done"
 		switch name {
 		case "event: alert", "event: error":
-			return 0, errors.New(block)
+			return 0, alert(block)
 		case "event: progress":
 			if left, err = leftOut(data); err != nil {
 				return 0, err
