@@ -275,6 +275,7 @@ type Replicas struct {
 	Max      int    // 0 and 1: a singleton
 	Driver   string // what its number should follow: "repositories", "users" …
 	Identity bool   // each replica has data of its own that stays with its number
+	Once     string // why a singleton runs once, for the refusal of more; empty if nobody said
 	With     string // the service whose replica of the same number it belongs to: there are as many of both
 }
 

@@ -64,7 +64,11 @@ func (s Selection) effective(d Definition, o Override) (Effective, error) {
 	setTo(&e.Count, o.Replicas)
 	setTo(&e.Disabled, o.Disabled)
 	if e.Count < 1 || e.Count > max(1, d.Replicas.Max) {
-		return e, fmt.Errorf("services.%s.replicas: %d is outside 1..%d", d.Name, e.Count, max(1, d.Replicas.Max))
+		why := ""
+		if d.Replicas.Once != "" {
+			why = ": " + d.Replicas.Once
+		}
+		return e, fmt.Errorf("services.%s.replicas: %d is outside 1..%d%s", d.Name, e.Count, max(1, d.Replicas.Max), why)
 	}
 	return e, nil
 }

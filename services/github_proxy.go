@@ -28,7 +28,7 @@ func githubProxy() Definition {
 		// Floor: 20 MB (observed, 3.38), twice that. Share: compose's GB.
 		Demand:   Demand{Floor: 48 * mib, Share: 1, Elastic: ElasticLoad, OOMRank: 3, Knobs: goKnobs()},
 		Metrics:  goMetrics(),
-		Replicas: Replicas{Max: 1}, // it counts requests for all
+		Replicas: Replicas{Max: 1, Once: "it counts the requests of all services"},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
 		Variants: goVariants(jaegerAgent(), loopbackBefore5(http), openFrom5(http)),

@@ -27,7 +27,7 @@ func migrator() Definition {
 		Log:      serviceLog("logfmt"),                                                                  // on stdout (observed, 3.38)
 		Budget:   Budget{Memory: 500 * mib, CPUWeight: 100, Pids: 128},                                  // memory: compose @v7.5.4453
 		Demand:   Demand{Floor: 96 * mib, Share: 1, Elastic: ElasticLoad, OOMRank: 1, Knobs: goKnobs()}, // floor: helm: values.yaml asks for 50 MB
-		Replicas: Replicas{Max: 1},
+		Replicas: Replicas{Max: 1, Once: "it migrates a database once"},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
 		Variants: goVariants(),

@@ -42,7 +42,7 @@ func postgres() Definition {
 		Log:      serviceLog("postgres"),
 		Budget:   Budget{Memory: 4 * gib, CPUWeight: 200, Pids: 512}, // memory: compose @v7.5.4453; the rest is ours: 100 connections are 100 processes
 		Demand:   postgresDemand(),
-		Replicas: Replicas{Max: 1},
+		Replicas: Replicas{Max: 1, Once: "its three databases are one cluster with one data directory"},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotAlways,
 	}

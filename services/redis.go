@@ -31,7 +31,7 @@ func redis(name string, port int, loss, conf string, data Data, snapshot Snapsho
 		Demand: Demand{Floor: floor, Share: 4, Elastic: elastic, OOMRank: rank, Knobs: []Knob{
 			{Name: "maxmemory", Of: OfMemory, Percent: 85, Why: "6 of 7 GB. src: sourcegraph: docker-images/redis-cache @3.38"},
 		}},
-		Replicas: Replicas{Max: 1},
+		Replicas: Replicas{Max: 1, Once: "its data is in one process"},
 		Switch:   StopThenStart,
 		Snapshot: snapshot,
 	}

@@ -29,7 +29,7 @@ func repoUpdater() Definition {
 		// Floor: 60 MB (observed, 3.38), twice that. Share: GB of the machine image of size M.
 		Demand:   Demand{Floor: 128 * mib, Share: 4, Elastic: ElasticLoad, OOMRank: 3, Knobs: goKnobs()},
 		Metrics:  goMetrics(),
-		Replicas: Replicas{Max: 1}, // one scheduler. src: sourcegraph/docs: self-hosted/deploy/scale
+		Replicas: Replicas{Max: 1, Once: "the repository scheduler keeps its queue in memory"}, // src: sourcegraph/docs: self-hosted/deploy/scale
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
 		Variants: goVariants(jaegerAgent(), loopbackBefore5(http), openFrom5(http), Variant{

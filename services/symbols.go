@@ -39,8 +39,8 @@ func symbols() Definition {
 			Why: "of the volume, in MB. src: sourcegraph/deploy-sourcegraph-helm: values.yaml @wip-5.3.666 (12 GiB)",
 		})},
 		Metrics:  goMetrics(),
-		Replicas: Replicas{Max: 1}, // its port is a constant in every version
-		Switch:   StopThenStart,    // for the same reason
+		Replicas: Replicas{Max: 1, Once: "its port is a constant in every version"},
+		Switch:   StopThenStart, // for the same reason
 		Snapshot: SnapshotNever,
 		Variants: goVariants(jaegerAgent(), loopbackBefore5(http), openFrom5(http)),
 	}

@@ -178,9 +178,9 @@ func TestSelectionRefuses(t *testing.T) {
 		"hello needs gitserver, which is not defined":     {Product: "none", DropIns: []Definition{site("hello", Override{Needs: []string{"gitserver"}})}},
 		"frontend needs redis-cache, which is disabled":   {Product: "demo", Version: "1", Overrides: map[string]Override{"redis-cache": {Disabled: &yes}}},
 		"postgres is a built-in service; change it under": {Product: "none", DropIns: []Definition{site("postgres", Override{})}},
-		"services.worker.replicas: 2 is outside 1..1":     {Product: "demo", Version: "1", Overrides: map[string]Override{"worker": {Replicas: &two}}},
-		"services.symbolz: this release has no such":      {Product: "demo", Version: "1", Overrides: map[string]Override{"symbolz": {}}},
-		"service hello is already defined in hello.yaml":  {Product: "none", DropIns: []Definition{site("hello", Override{}), site("hello", Override{})}},
+		"services.worker.replicas: 2 is outside 1..1: the licence check and, since 6.4, the repository scheduler run exactly once": {Product: "demo", Version: "1", Overrides: map[string]Override{"worker": {Replicas: &two}}},
+		"services.symbolz: this release has no such":     {Product: "demo", Version: "1", Overrides: map[string]Override{"symbolz": {}}},
+		"service hello is already defined in hello.yaml": {Product: "none", DropIns: []Definition{site("hello", Override{}), site("hello", Override{})}},
 	} {
 		_, err := s.Effective()
 		require.ErrorContains(t, err, want)

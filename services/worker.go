@@ -34,7 +34,7 @@ func worker() Definition {
 		// Floor: 67 MB idle (observed, 3.38), twice that for a job. Share: GB of the machine image of size M.
 		Demand:   Demand{Floor: 160 * mib, Share: 8, Elastic: ElasticLoad, OOMRank: 4, Knobs: goKnobs()},
 		Metrics:  goMetrics(),
-		Replicas: Replicas{Max: 1}, // licence check and, since 6.4, the repository scheduler run exactly once. src: sourcegraph/docs: self-hosted/workers
+		Replicas: Replicas{Max: 1, Once: "the licence check and, since 6.4, the repository scheduler run exactly once"}, // src: sourcegraph/docs: self-hosted/workers
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
 		Variants: goVariants(workerVariants(http)...),

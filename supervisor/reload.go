@@ -27,8 +27,9 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 		return api.Change{}, asAPIError(err)
 	}
 	d := compare(s.plan().Instances, next.Plan.Instances)
+	costs := roster.ShardCosts(s.plan(), next.Plan)
 	change := api.Change{
-		Unchanged: names(d.same), Restarted: names(d.changed), Started: names(d.added), Stopped: names(d.gone), Warnings: next.Warnings,
+		Unchanged: names(d.same), Restarted: names(d.changed), Started: names(d.added), Stopped: names(d.gone), Warnings: slices.Concat(next.Warnings, costs),
 	}
 	if err := s.withdraw(ctx, d.gone); err != nil {
 		return change, err
