@@ -10,56 +10,79 @@ import (
 )
 
 // External is what the site runs elsewhere. The bundled one is then not started: an instance of [KindExternal] with its name takes its place, is
-// probed, and satisfies what needs it.
+// probed, and satisfies what needs it. The tags are those of supervisor/roster/keys.
 type External struct {
-	Postgres      ExternalPostgres
-	Redis         ExternalRedis
-	ObjectStorage *ObjectStorage
+	Postgres      ExternalPostgres `yaml:"postgres,omitempty" json:"postgres,omitzero" doc:"databases of a PostgreSQL of the site's own, in place of the bundled ones" changing:"the services that use them are restarted; data is not moved"`
+	Redis         ExternalRedis    `yaml:"redis,omitempty" json:"redis,omitzero" doc:"Redis servers of the site's own, 6.2 at least; cluster and sentinel are not supported" changing:"the services that use them are restarted; data is not moved"`
+	ObjectStorage *ObjectStorage   `yaml:"object_storage,omitempty" json:"object_storage,omitempty" doc:"a bucket of the site's own, in place of the bundled store" changing:"the services that use it are restarted; data is not moved"`
 }
 
 // ExternalPostgres are the databases that lie elsewhere; the bundled server holds the others, if any.
-type ExternalPostgres struct{ Frontend, CodeIntel, CodeInsights *Database }
+type ExternalPostgres struct {
+	Frontend     *Database `yaml:"frontend,omitempty" json:"frontend,omitempty" doc:"the main database: users, settings, repositories"`
+	CodeIntel    *Database `yaml:"codeintel,omitempty" json:"codeintel,omitempty" doc:"the database of precise navigation"`
+	CodeInsights *Database `yaml:"codeinsights,omitempty" json:"codeinsights,omitempty" doc:"the database of code insights"`
+}
 
 // ExternalRedis are the servers that run elsewhere. Both may be the same one, at the cost of the split: a cache may forget, the store may not.
-type ExternalRedis struct{ Cache, Store *RedisServer }
+type ExternalRedis struct {
+	Cache *RedisServer `yaml:"cache,omitempty" json:"cache,omitempty" doc:"what may be forgotten: maxmemory-policy allkeys-lru there"`
+	Store *RedisServer `yaml:"store,omitempty" json:"store,omitempty" doc:"sessions and queues: maxmemory-policy noeviction there"`
+}
 
 // Database is one database of a PostgreSQL server elsewhere.
 type Database struct {
-	Host           string // name or address
-	Port           int    // 0: 5432
-	User           string
-	PasswordSecret string // name of a secret; empty: none is asked for
-	Name           string
-	SSLMode        string   // of libpq: disable, require, verify-ca, verify-full; empty: require
-	RootCert       string   // absolute path of the certificates that verify-* trusts; empty: the system's
-	Extensions     []string // that it must offer; filled by the wiring
-	MinMajor       int      // oldest version that this release can use; filled by the wiring
+	Host           string `yaml:"host,omitempty" json:"host" doc:"name or address of the server" example:"db.example.com"`
+	Port           int    `yaml:"port,omitempty" json:"port,omitempty" doc:"its port" example:"6432" min:"1" max:"65535" unset:"5432"`
+	User           string `yaml:"user,omitempty" json:"user" doc:"who signs in; owns the database" example:"sg"`
+	PasswordSecret string `yaml:"password_secret,omitempty" json:"password_secret,omitempty" doc:"the file in secrets/ that holds the password" example:"postgres-main" unset:"none is asked for" pattern:"^[A-Za-z0-9._-]+$" wants:"a name of a file in secrets/"`
+	Name           string `yaml:"database,omitempty" json:"database" doc:"name of the database" example:"sg"`
+	SSLMode        string `yaml:"sslmode,omitempty" json:"sslmode,omitempty" doc:"how the connection is encrypted and the server proved, as libpq says it" example:"verify-full" unset:"require" enum:"disable,require,verify-ca,verify-full"`
+	RootCert       string `yaml:"root_cert,omitempty" json:"root_cert,omitempty" doc:"absolute path of the certificates that verify-ca and verify-full trust; readable for all services" example:"/etc/ssl/certs/db.pem" unset:"the system's" pattern:"^/" wants:"an absolute path"`
+
+	Extensions []string `yaml:"-" json:"extensions,omitempty"` // that it must offer; filled by the wiring
+	MinMajor   int      `yaml:"-" json:"min_major,omitempty"`  // oldest version that this release can use; filled by the wiring
 }
 
-// RedisServer is a Redis server elsewhere, of version 6.2 at least; cluster and sentinel are not supported.
-// src: sourcegraph/docs: self-hosted/external-services/redis
+// RedisServer is a Redis server elsewhere. src: sourcegraph/docs: self-hosted/external-services/redis
 type RedisServer struct {
-	Host           string
-	Port           int // 0: 6379
-	User           string
-	PasswordSecret string // name of a secret; empty: none is asked for
-	Database       int
-	TLS            bool
+	Host           string `yaml:"host,omitempty" json:"host" doc:"name or address of the server" example:"redis.example.com"`
+	Port           int    `yaml:"port,omitempty" json:"port,omitempty" doc:"its port" example:"6390" min:"1" max:"65535" unset:"6379"`
+	User           string `yaml:"user,omitempty" json:"user,omitempty" doc:"who signs in" example:"sg" unset:"Redis' default user"`
+	PasswordSecret string `yaml:"password_secret,omitempty" json:"password_secret,omitempty" doc:"the file in secrets/ that holds the password" example:"redis-store" unset:"none is asked for" pattern:"^[A-Za-z0-9._-]+$" wants:"a name of a file in secrets/"`
+	Database       int    `yaml:"database,omitempty" json:"database,omitempty" doc:"number of the database" example:"1" min:"0" max:"65535" unset:"0"`
+	TLS            bool   `yaml:"tls,omitempty" json:"tls,omitempty" doc:"encrypt the connection, and prove the server by the system's certificates" example:"true" unset:"false"`
 }
 
 // ObjectStorage is a bucket elsewhere.
 // src: sourcegraph/docs: self-hosted/external-services/object-storage; sourcegraph/deploy-sourcegraph-docker: README (SOURCEGRAPH_UPLOAD_*)
 type ObjectStorage struct {
-	Backend         string // S3, GCS or blobstore (an S3 server without authentication)
-	Endpoint        string // http or https URL; empty: the cloud's own
-	Region          string // S3; empty: us-east-1
-	Bucket          string // empty: one for each feature, with Sourcegraph's names
-	AccessKeyID     string // S3; empty: the role of the machine
-	SecretKeySecret string // S3: name of the secret that holds the secret access key
-	PathStyle       bool   // the bucket is part of the path, not of the host's name
-	ManageBucket    bool   // Sourcegraph makes the bucket and its rules
-	Project         string // GCS
-	KeySecret       string // GCS: name of the secret that holds the JSON of a service account's key
+	Backend         string `yaml:"backend,omitempty" json:"backend" doc:"what it is; blobstore is an S3 server without a cloud" example:"S3" enum:"S3,GCS,blobstore"`
+	Endpoint        string `yaml:"endpoint,omitempty" json:"endpoint,omitempty" doc:"its URL" example:"https://s3.example.com" unset:"the cloud's own" pattern:"^https?://" wants:"a URL such as http://10.0.0.7:9000"`
+	Region          string `yaml:"region,omitempty" json:"region,omitempty" doc:"of S3" example:"eu-west-1" unset:"us-east-1"`
+	Bucket          string `yaml:"bucket,omitempty" json:"bucket,omitempty" doc:"one bucket for everything" example:"sourcegraph" unset:"one for each feature, with Sourcegraph's names"`
+	AccessKeyID     string `yaml:"access_key_id,omitempty" json:"access_key_id,omitempty" doc:"of S3" example:"AKIDEXAMPLE" unset:"the role of the machine"`
+	SecretKeySecret string `yaml:"secret_access_key_secret,omitempty" json:"secret_access_key_secret,omitempty" doc:"the file in secrets/ that holds the secret access key" example:"s3" unset:"the role of the machine" pattern:"^[A-Za-z0-9._-]+$" wants:"a name of a file in secrets/"`
+	PathStyle       bool   `yaml:"path_style,omitempty" json:"path_style,omitempty" doc:"the bucket is part of the path, not of the host's name" example:"true" unset:"false"`
+	ManageBucket    bool   `yaml:"manage_bucket,omitempty" json:"manage_bucket,omitempty" doc:"Sourcegraph makes the bucket and its rules" example:"true" unset:"false"`
+	Project         string `yaml:"project,omitempty" json:"project,omitempty" doc:"of GCS" example:"my-project" unset:"none"`
+	KeySecret       string `yaml:"key_secret,omitempty" json:"key_secret,omitempty" doc:"the file in secrets/ that holds the JSON key of a GCS service account" example:"gcs" unset:"the role of the machine" pattern:"^[A-Za-z0-9._-]+$" wants:"a name of a file in secrets/"`
+}
+
+// Check refuses a database that cannot be found, where it is written.
+func (d *Database) Check(given func(string) bool, fault func(key, text string)) {
+	for _, key := range []string{"host", "user", "database"} {
+		if !given(key) {
+			fault("", key+" is missing")
+		}
+	}
+}
+
+// Check refuses a server that cannot be found, where it is written.
+func (r *RedisServer) Check(given func(string) bool, fault func(key, text string)) {
+	if !given("host") {
+		fault("", "host is missing")
+	}
 }
 
 // Address is host:port.

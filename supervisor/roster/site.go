@@ -16,6 +16,8 @@ type Site struct {
 	StopTimeout    time.Duration  `yaml:"stop_timeout,omitempty" json:"stop_timeout,omitempty" doc:"for the whole ordered stop" example:"90s" min:"1s" max:"24h" unset:"180s, in the image 9s" flag:"--stop-timeout" env:"APPLIANCE_STOP_TIMEOUT" changing:"counts from the next start of the appliance on"` // nanoseconds in JSON
 	Log            SiteLog        `yaml:"log,omitempty" json:"log,omitzero" doc:"the services' output"`
 
+	services.External `yaml:",inline"`
+
 	Services map[string]services.Override `yaml:"services,omitempty" json:"services,omitempty" key:"name" doc:"what is different for a service" changing:"the service is restarted"`
 }
 
