@@ -65,43 +65,6 @@ func productOf(text string) (product, version string) {
 	return "sourcegraph", text
 }
 
-// definitionDocument is a definition in JSON.
-type definitionDocument struct {
-	Name     string            `json:"name"`
-	Kind     string            `json:"kind"`
-	Versions []string          `json:"versions"`
-	Loss     string            `json:"loss"`
-	Command  []string          `json:"command"`
-	Env      map[string]string `json:"env"`
-	Ports    map[string]int    `json:"ports"`
-	Needs    []string          `json:"needs"`
-	Wants    []string          `json:"wants"`
-	Data     map[string]string `json:"data"`
-	Stop     string            `json:"stop"`
-	Grace    string            `json:"grace"`
-	Memory   int64             `json:"memory_bytes"`
-	Optional string            `json:"optional"` // why it is off by default
-	Origin   string            `json:"origin"`
-}
-
-func documentOf(d services.Definition) definitionDocument {
-	out := definitionDocument{
-		Name: d.Name, Kind: string(d.Kind), Versions: []string{}, Loss: d.Loss, Command: d.Command, Env: d.Env, Ports: map[string]int{},
-		Needs: append([]string{}, d.Needs...), Wants: append([]string{}, d.Wants...), Data: map[string]string{},
-		Stop: services.SignalName(d.Stop.Signal), Grace: d.Stop.Grace.String(), Memory: d.Budget.Memory, Optional: d.Optional, Origin: d.Origin,
-	}
-	for _, r := range d.Releases {
-		out.Versions = append(out.Versions, r.String())
-	}
-	for _, p := range d.Ports {
-		out.Ports[p.Name] = p.Number
-	}
-	for _, x := range d.Data {
-		out.Data[x.Name] = x.Path
-	}
-	return out
-}
-
 func listServices(c *cli.Context) error {
 	defs, err := definitions(c)
 	if err != nil {
@@ -117,10 +80,18 @@ func listServices(c *cli.Context) error {
 	}
 	rows := [][]cell{heading("SERVICE", "KIND", "PORTS", "NEEDS", "WHILE IT IS DOWN")}
 	for _, d := range defs {
-		rows = append(rows, []cell{{d.Name, bold}, {string(d.Kind), ""}, {portList(d), ""}, {strings.Join(d.Needs, " "), ""}, {d.Loss, ""}})
+		rows = append(rows, []cell{{d.Name, bold}, {kindOf(d), ""}, {portList(d), ""}, {strings.Join(d.Needs, " "), ""}, {d.Loss, ""}})
 	}
 	s.table(rows)
 	return nil
+}
+
+// kindOf says beside the kind whether a service is off by itself; show says why.
+func kindOf(d services.Definition) string {
+	if d.Optional != "" {
+		return string(d.Kind) + ", off"
+	}
+	return string(d.Kind)
 }
 
 func portList(d services.Definition) string {
@@ -159,6 +130,9 @@ func showService(c *cli.Context) error {
 }
 
 func (s *screen) showDefinition(d definitionDocument) {
+	openText := map[string]string{
+		string(services.BindSwitch): "on loopback by " + string(services.BindSwitch), string(services.BindAll): "open to all interfaces: nothing can bind it",
+	}
 	line := func(name, value string) {
 		if value != "" {
 			s.print("%s %s\n", s.paint(grey, fmt.Sprintf("%-10s", name)), value)
@@ -175,18 +149,35 @@ func (s *screen) showDefinition(d definitionDocument) {
 	line("needs", strings.Join(d.Needs, " "))
 	line("wants", strings.Join(d.Wants, " "))
 	for _, name := range sortedKeys(d.Ports) {
-		line("port", fmt.Sprintf("%s %d", name, d.Ports[name]))
+		line("port", strings.TrimRight(fmt.Sprintf("%s %d  %s", name, d.Ports[name], openText[d.Open[name]]), " "))
 	}
 	for _, name := range sortedKeys(d.Data) {
 		line("data", name+" "+d.Data[name])
 	}
+	line("ready", d.Ready)
+	line("live", d.Live)
+	line("metrics", d.Metrics)
 	line("stop", d.Stop+", then KILL after "+d.Grace)
 	if d.Memory > 0 {
-		line("memory", size(d.Memory))
+		line("memory", size(d.Memory)+" at most, "+size(d.Floor)+" at least")
 	}
+	for _, knob := range d.Knobs {
+		line("knob", knob)
+	}
+	line("replicas", "up to "+fmt.Sprint(d.Replicas))
+	line("switch", d.Switch)
+	line("snapshot", d.Snapshot)
 	line("origin", d.Origin)
 	for _, name := range sortedKeys(d.Env) {
 		line("env", name+"="+d.Env[name])
+	}
+	for _, other := range sortedKeys(d.Beside) {
+		for _, name := range sortedKeys(d.Beside[other]) {
+			line("env", name+"="+d.Beside[other][name]+"  while "+other+" runs")
+		}
+	}
+	for _, variant := range d.Variants {
+		line("variant", variant)
 	}
 }
 

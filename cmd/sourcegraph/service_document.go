@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sourcegraph/appliance/services"
+)
+
+// definitionDocument is a definition in JSON.
+type definitionDocument struct {
+	Name     string                       `json:"name"`
+	Kind     string                       `json:"kind"`
+	Versions []string                     `json:"versions"`
+	Loss     string                       `json:"loss"`
+	Command  []string                     `json:"command"`
+	Env      map[string]string            `json:"env"`
+	Beside   map[string]map[string]string `json:"beside"` // variables by the service beside which they are set
+	Ports    map[string]int               `json:"ports"`
+	Open     map[string]string            `json:"open"` // why, by port: what no address of its own keeps on loopback
+	Needs    []string                     `json:"needs"`
+	Wants    []string                     `json:"wants"`
+	Data     map[string]string            `json:"data"`
+	Ready    string                       `json:"ready"`
+	Live     string                       `json:"live"`
+	Metrics  string                       `json:"metrics"`
+	Stop     string                       `json:"stop"`
+	Grace    string                       `json:"grace"`
+	Memory   int64                        `json:"memory_bytes"`
+	Floor    int64                        `json:"memory_floor_bytes"`
+	Knobs    []string                     `json:"knobs"`
+	Replicas int                          `json:"max_replicas"`
+	Switch   string                       `json:"switch"`
+	Snapshot string                       `json:"snapshot"`
+	Optional string                       `json:"optional"` // why it is off by default
+	Variants []string                     `json:"variants"` // differences between versions; none once a version is named
+	Origin   string                       `json:"origin"`
+}
+
+func documentOf(d services.Definition) definitionDocument {
+	out := definitionDocument{
+		Name: d.Name, Kind: string(d.Kind), Versions: []string{}, Loss: d.Loss, Command: d.Command, Env: d.Env, Beside: d.Beside, Ports: map[string]int{},
+		Open: map[string]string{}, Needs: append([]string{}, d.Needs...), Wants: append([]string{}, d.Wants...), Data: map[string]string{},
+		Ready: probeText(d.Ready, d.Without.Ready), Live: probeText(d.Live, d.Without.Live), Metrics: d.Without.Metrics,
+		Stop: services.SignalName(d.Stop.Signal), Grace: d.Stop.Grace.String(), Memory: d.Budget.Memory, Floor: d.Demand.Floor, Knobs: []string{},
+		Replicas: max(1, d.Replicas.Max), Switch: string(d.Switch), Snapshot: string(d.Snapshot), Optional: d.Optional, Variants: []string{}, Origin: d.Origin,
+	}
+	if d.Metrics != nil {
+		out.Metrics = "http " + d.Metrics.Path + " on " + d.Metrics.Port
+	}
+	for _, r := range d.Releases {
+		out.Versions = append(out.Versions, r.String())
+	}
+	for _, p := range d.Ports {
+		out.Ports[p.Name] = p.Number
+		if p.Bind != services.BindSet {
+			out.Open[p.Name] = string(p.Bind)
+		}
+	}
+	for _, x := range d.Data {
+		out.Data[x.Name] = x.Path
+	}
+	for _, k := range d.Demand.Knobs {
+		out.Knobs = append(out.Knobs, k.Name+" follows "+string(k.Of))
+	}
+	for _, v := range d.Variants {
+		var in []string
+		for _, r := range v.In {
+			in = append(in, r.String())
+		}
+		out.Variants = append(out.Variants, strings.Join(in, ", ")+": "+v.Why)
+	}
+	return out
+}
+
+// probeText says how a probe asks, or why nobody does.
+func probeText(p *services.Probe, without string) string {
+	if p == nil {
+		if without == "" {
+			return ""
+		}
+		return "none: " + without
+	}
+	way := ""
+	switch {
+	case p.HTTP != "":
+		way = "http " + p.HTTP + " on " + p.Port
+	case p.TCP:
+		way = "tcp on " + p.Port
+	case p.Postgres:
+		way = "postgres on " + p.Port
+	case p.Redis:
+		way = "redis on " + p.Port
+	case p.Exec != nil:
+		way = "exec " + strings.Join(p.Exec, " ")
+	case p.Log != "":
+		way = "log line " + p.Log
+	case p.Notify:
+		way = "notify"
+	}
+	return fmt.Sprintf("%s, every %s, %d misses of %s", way, p.Every, p.Failures, p.Timeout)
+}
