@@ -11,12 +11,8 @@ import (
 )
 
 // execProbe runs a probe's command as the service, in its environment and cgroup; it is killed as a tree when its time is over (E38).
-func (h *Host) execProbe(u *unit) func(context.Context, []string) error {
+func (h *Host) execProbe(u *unit, l *life) func(context.Context, []string) error {
 	return func(ctx context.Context, argv []string) error {
-		l, _ := u.current()
-		if l == nil {
-			return fmt.Errorf("%s does not run", u.name)
-		}
 		inst, err := services.Expand(l.inst, h.secrets())
 		if err != nil {
 			return err
@@ -27,6 +23,7 @@ func (h *Host) execProbe(u *unit) func(context.Context, []string) error {
 		}
 		spec := h.spec(u, l, inst, acc)
 		spec.Program, spec.Argv, spec.Files, spec.Output = argv[0], argv, nil, nil
+		l.forked.Store(true)
 		p, err := h.spawner.Start(spec)
 		if err != nil {
 			return err

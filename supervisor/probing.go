@@ -28,12 +28,16 @@ func (h *Host) Probe(name string, run uint64) {
 		return
 	}
 	l.mu.Lock()
-	already := l.probing
-	l.probing = true
-	l.mu.Unlock()
-	if !already {
-		go h.probe(u, l)
+	defer l.mu.Unlock()
+	if l.probing || l.dying {
+		return
 	}
+	l.probing = true
+	l.asking.Add(1)
+	go func() {
+		defer l.asking.Done()
+		h.probe(u, l)
+	}()
 }
 
 // probe is the one goroutine that asks the run anything: never two questions at once (E37).
@@ -50,7 +54,7 @@ func (h *Host) probe(u *unit, l *life) {
 		if !q.due(l.ctx, news) {
 			continue
 		}
-		turned, err := q.ask(l.ctx, h, u)
+		turned, err := q.ask(l, h, u)
 		if l.ctx.Err() != nil {
 			return
 		}
@@ -89,7 +93,7 @@ func (h *Host) untilReady(u *unit, l *life) bool {
 		if !pause(l.ctx, wait) {
 			return false
 		}
-		err := h.askOnce(l.ctx, u, *p)
+		err := h.askOnce(l, u, *p)
 		if err == nil {
 			who := h.strangerAtProbe(l, *p)
 			if who == nil {
@@ -129,12 +133,12 @@ func missed(l *life, err error) engine.Event {
 	return ev
 }
 
-func (h *Host) askOnce(ctx context.Context, u *unit, p services.Probe) error {
+func (h *Host) askOnce(l *life, u *unit, p services.Probe) error {
 	if elsewhere.Asks(p) {
-		return elsewhere.Check(ctx, p, h.secrets())
+		return elsewhere.Check(l.ctx, p, h.secrets())
 	}
 	inst := u.instance()
-	result := h.prober.Do(ctx, p, probe.Target{Addresses: inst.Addresses, Exec: h.execProbe(u)})
+	result := h.prober.Do(l.ctx, p, probe.Target{Addresses: inst.Addresses, Exec: h.execProbe(u, l)})
 	if result.OK {
 		return nil
 	}
@@ -189,8 +193,8 @@ func (q *question) due(ctx context.Context, news <-chan struct{}) bool {
 }
 
 // ask says whether the answer turned: bad for the limit-th time in a row, or good after that.
-func (q *question) ask(ctx context.Context, h *Host, u *unit) (turned bool, err error) {
-	err = h.askOnce(ctx, u, q.probe)
+func (q *question) ask(l *life, h *Host, u *unit) (turned bool, err error) {
+	err = h.askOnce(l, u, q.probe)
 	q.next = time.Now().Add(q.every)
 	if err != nil {
 		q.misses++

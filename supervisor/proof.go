@@ -24,17 +24,19 @@ func (h *Host) Kill(name string, run uint64, force bool) {
 		return
 	}
 	l.mu.Lock()
+	l.dying = true
 	if l.proc == nil {
 		l.unwanted = true
 	}
 	l.mu.Unlock()
 	go func() {
-		if force {
-			l.cancel()
-		}
+		l.cancel() // also ends a probe that is under way
 		<-l.up
 		killed := h.prove(l, force)
-		l.cancel()
+		l.asking.Wait() // its cgroup is closed and its number may be used again: nothing must fork into it any more
+		if l.forked.Load() {
+			h.prove(l, false) // what a probe has put into it since
+		}
 		<-l.ended // how it ended is told before that it is dead
 		h.endLine(u)
 		h.engine.Post(name, engine.Event{Kind: engine.Dead, Run: run, Killed: killed})

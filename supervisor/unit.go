@@ -91,6 +91,9 @@ type life struct {
 	unwanted    bool // told to stop before it had a process
 	told        bool // told to stop by its signal
 	probing     bool
+	dying       bool                   // no probe begins any more
+	asking      sync.WaitGroup         // the goroutine that probes it
+	forked      atomic.Bool            // a probe has put a process into its cgroup
 	forgotten   atomic.Bool            // dead, and what it held is freed
 	expected    atomic.Bool            // said in its log that it wants to be restarted
 	final       atomic.Pointer[string] // the line in which it said that no restart mends it
