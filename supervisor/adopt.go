@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/process"
@@ -44,6 +46,29 @@ func (h *Host) inheritance() map[string]inherited {
 	return out
 }
 
+// forsake takes out what has left the plan since its record was written: nothing explains it any more, so that it counts as left over.
+func (s *Supervisor) forsake(before map[string]inherited) (gone []string) {
+	planned := append(names(s.plan().Instances), doorName)
+	for name := range before {
+		if !slices.Contains(planned, name) {
+			gone = append(gone, name)
+			delete(before, name)
+		}
+	}
+	return gone
+}
+
+// discard gives up what was kept for instances that are proved dead.
+func (h *Host) discard(gone []string) {
+	for _, name := range gone {
+		h.tell(stage0.Message{Type: stage0.Drop, Name: "log/" + name})
+		h.tell(stage0.Message{Type: stage0.Drop, Name: "run/" + name})
+		if err := h.records.Remove(name); err != nil {
+			h.log.Warn("remove the run record", "service", name, "err", err)
+		}
+	}
+}
+
 // resume takes the process of an inherited run over, before its machine begins. After it has begun, the returned function tells the
 // machine what happened meanwhile.
 func (h *Host) resume(u *unit, in inherited) (after func()) {
@@ -62,8 +87,9 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 			h.log.Warn("adopt the cgroup", "service", u.name, "err", err)
 		}
 		l.group = group
+		l.countedBefore()
 	}
-	if !in.view.Alive {
+	if !in.view.Alive || u.inst.Kind == services.KindExternal { // no process
 		close(l.ended)
 		return func() {}
 	}

@@ -78,6 +78,16 @@ func (h *Host) countOOMs(u *unit, l *life) {
 	}
 }
 
+// countedBefore takes what the kernel has killed in an adopted run's cgroup for counted: the supervisor before has done it.
+func (l *life) countedBefore() {
+	if l.group == nil {
+		return
+	}
+	if n, err := l.group.OOMKills(); err == nil {
+		l.oomsCounted = n - l.ooms
+	}
+}
+
 // use is what the run's processes use now; nil if there are none.
 func (l *life) use() *metrics.Use {
 	if l == nil {

@@ -43,7 +43,7 @@ func (h *Host) recordOf(u *unit, l *life) record.Record {
 	r := record.Record{
 		Name: u.name, Service: u.inst.Service, Run: v.Run, PID: v.PID, BootID: h.bootID, UID: h.uidOf(u.inst), Addresses: u.inst.Addresses,
 		State: string(v.State), Since: v.Since, Reason: v.Reason, Evidence: v.Evidence, ReadySince: v.ReadySince, Restarts: v.Restarts, Failures: v.Streaks, Hash: v.InstanceSum,
-		PlanHash: h.planHash(), Ordered: v.Ordered,
+		PlanHash: h.planHash(), Ordered: v.Ordered, Completed: v.Completed,
 	}
 	if l != nil && l.run >= v.Run {
 		l.mu.Lock()
@@ -88,7 +88,7 @@ func viewOf(r record.Record) engine.View {
 	case api.Starting, api.Ready, api.Degraded, api.Stopping, api.Unkillable:
 		v.Alive = true
 	}
-	if v.State == api.Ready && r.PID == 0 {
+	if r.Completed && v.State == api.Ready {
 		v.Alive, v.Completed = false, true
 	}
 	if r.Stopped != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -144,4 +145,51 @@ func TestE58ReplanDuringARestart(t *testing.T) {
 	require.Equal(t, []string{"a"}, m.View().WaitingFor)
 	acts := handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "a", State: api.Ready, Ready: true}})
 	require.Contains(t, dos(acts), DoSpawn)
+}
+
+// TestShutdownPassesByWhatCannotBeKilled: its needs still get their orderly end; an operator's stop of a need waits for it.
+func TestShutdownPassesByWhatCannotBeKilled(t *testing.T) {
+	for _, shutdown := range []bool{true, false} {
+		m := NewMachine(plain("a"), []string{"b"}, steady)
+		m.Begin(t0, nil)
+		handle(t, m, t0, Event{Kind: Spawned, Run: 1, PID: 7})
+		handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "b", State: api.Stopping, Held: true, Alive: true}})
+		require.NotContains(t, dos(handle(t, m, t0, Event{Kind: StopWanted, Shutdown: shutdown})), DoSignal)
+		acts := handle(t, m, t0, Event{Kind: NeighbourMoved, Snap: Snapshot{Name: "b", State: api.Unkillable, Held: true, Alive: true}})
+		require.Equal(t, shutdown, slices.Contains(dos(acts), DoSignal))
+		require.Equal(t, shutdown, len(m.View().WaitingFor) == 0)
+	}
+}
+
+// TestShorterBudgetHastensAStopUnderWay; a longer one, or none, changes nothing.
+func TestShorterBudgetHastensAStopUnderWay(t *testing.T) {
+	slow := plain("a")
+	slow.Stop.Grace = time.Minute
+	m := up(t, slow)
+	handle(t, m, t0, Event{Kind: StopWanted, Actor: "ann"})
+	was := m.timer
+	require.Empty(t, dos(handle(t, m, t0, Event{Kind: StopWanted, Actor: "ann"})))
+	require.Empty(t, dos(handle(t, m, t0, Event{Kind: StopWanted, Actor: "shutdown", Grace: time.Hour, Shutdown: true})))
+	acts := handle(t, m, t0.Add(10*time.Second), Event{Kind: StopWanted, Actor: "shutdown", Grace: time.Second, Shutdown: true})
+	require.Equal(t, []Do{DoArm}, dos(acts), "no second signal")
+	require.Equal(t, time.Second, acts[0].Delay)
+	require.Empty(t, handle(t, m, t0.Add(11*time.Second), Event{Kind: TimerFired, Run: 1, Timer: was}), "the old grace is void")
+	require.Contains(t, dos(handle(t, m, t0.Add(11*time.Second), Event{Kind: TimerFired, Run: 1, Timer: m.timer})), DoKill)
+}
+
+// TestExternalHasNoProcessToWaitFor: its stop ends at once, and a new supervisor takes it for what it is.
+func TestExternalHasNoProcessToWaitFor(t *testing.T) {
+	inst := plain("db")
+	inst.Kind, inst.Ready = services.KindExternal, &services.Probe{TCP: true}
+	m := NewMachine(inst, nil, steady)
+	m.Begin(t0, nil)
+	handle(t, m, t0, Event{Kind: Spawned, Run: 1})
+	handle(t, m, t0, Event{Kind: ProbePassed, Run: 1})
+	before := m.View()
+	n := NewMachine(inst, nil, steady)
+	require.Equal(t, []Do{DoProbe}, dos(n.Begin(t0, &before)))
+	require.Equal(t, api.Ready, n.state)
+	require.Contains(t, dos(handle(t, n, t0, Event{Kind: StopWanted})), DoProve)
+	handle(t, n, t0, Event{Kind: Dead, Run: 1})
+	require.Equal(t, api.Stopped, n.state)
 }

@@ -30,6 +30,7 @@ const (
 	DependentsGone // an ordered stop may signal
 	SpawnedReady   // no readiness to wait for
 	StopIdle       // a stop with no process to end
+	StopSooner     // a stop under way gets less time
 	StartTimeout
 	GraceElapsed
 	KillElapsed
@@ -50,7 +51,7 @@ var kindNames = map[Kind]string{
 	StartWanted: "start", StopWanted: "stop", RestartWanted: "restart", NeighbourMoved: "neighbour moved", Spawned: "spawned",
 	SpawnFailed: "spawn failed", ProbePassed: "probe passed", ProbeFailed: "probe failed", Hung: "hung", Exited: "exited", Dead: "dead",
 	TimerFired: "timer", NeedsReady: "needs ready", NeedHeld: "need held", DependentsGone: "dependents gone", SpawnedReady: "spawned, ready",
-	StopIdle: "stop, idle", StartTimeout: "start timeout", GraceElapsed: "grace elapsed", KillElapsed: "kill elapsed",
+	StopIdle: "stop, idle", StopSooner: "stop sooner", StartTimeout: "start timeout", GraceElapsed: "grace elapsed", KillElapsed: "kill elapsed",
 	BackoffElapsed: "back-off elapsed", SpawnRefused: "spawn refused", DeadAsked: "dead as asked", DeadAgain: "dead, again",
 	DeadLater: "dead, later", DeadForGood: "dead for good", DeadCompleted: "completed", nothing: "nothing",
 }
@@ -65,7 +66,7 @@ type Event struct {
 	Actor string // who wants it
 
 	Grace     time.Duration // StopWanted: instead of the definition's, when a stop budget is shared out
-	Shutdown  bool          // StopWanted: the whole appliance ends
+	Shutdown  bool          // StopWanted: the whole appliance ends, and passes by what cannot be killed
 	PID       int           // Spawned
 	Exit      api.Exit      // Exited
 	Expected  bool          // Exited: the service said that it wants to be restarted

@@ -44,6 +44,8 @@ type Machine struct {
 	killed    bool // and had to be
 	forced    bool // the run before had to be killed when it was asked to stop
 	grace     time.Duration
+	killAt    time.Time // Stopping: when the grace ends
+	shutdown  bool      // the whole appliance ends
 	stopCause api.Cause // why it was signalled; empty: it was not
 	exit      *api.Exit // of this run, nil while it lives
 	lastExit  *api.Exit
@@ -112,7 +114,7 @@ func (m *Machine) Begin(now time.Time, before *View) []Action {
 		}
 	case api.Stopping:
 		if !m.ordered { // an ordered one goes on once what needs it has said that it is gone
-			acts = append(acts, m.signal()...)
+			acts = append(acts, m.signal(now)...)
 		}
 	case api.Unkillable:
 		acts = append(acts, Action{Do: DoKill, Run: m.run})
@@ -147,12 +149,18 @@ func (m *Machine) refine(now time.Time, ev Event) Kind {
 	switch ev.Kind {
 	case StartWanted, RestartWanted:
 		if !m.wanted {
-			m.wanted, m.stoppedBy = true, ""
+			m.wanted, m.stoppedBy, m.shutdown = true, "", false
 		}
 		m.asked = ev.Kind == RestartWanted || !m.up()
 	case StopWanted:
 		m.asked = false
-		m.wanted, m.stoppedBy, m.grace = false, ev.Actor, ev.Grace
+		m.wanted, m.stoppedBy, m.shutdown = false, ev.Actor, m.shutdown || ev.Shutdown
+		if m.grace == 0 || ev.Grace > 0 && ev.Grace < m.grace {
+			m.grace = ev.Grace
+		}
+		if m.state == api.Stopping && m.signalled && !m.proving && ev.Grace > 0 && now.Add(ev.Grace).Before(m.killAt) {
+			return StopSooner
+		}
 		if !m.alive {
 			switch m.state {
 			case api.Waiting, api.Backoff, api.Failed, api.Ready:
@@ -340,7 +348,10 @@ func (m *Machine) perform(now time.Time, do step, kind Kind) []Action {
 	case stopOrdered:
 		m.ordered, m.stopCause = true, api.CauseStopped
 	case stopNow:
-		return m.stop(kind)
+		return m.stop(now, kind)
+	case hasten:
+		m.killAt = now.Add(m.grace)
+		return []Action{m.arm(m.grace)}
 	case prove:
 		m.proving = true
 		return []Action{{Do: DoProve, Run: m.run}, m.arm(KillWait)}
@@ -383,7 +394,7 @@ func (m *Machine) ready(now time.Time) {
 	}
 }
 
-func (m *Machine) stop(kind Kind) []Action {
+func (m *Machine) stop(now time.Time, kind Kind) []Action {
 	switch kind {
 	case Hung, StartTimeout:
 		m.stopCause = api.CauseLiveness
@@ -393,19 +404,20 @@ func (m *Machine) stop(kind Kind) []Action {
 			m.stopCause = api.CauseStopped
 		}
 	}
-	return m.signal()
+	return m.signal(now)
 }
 
-func (m *Machine) signal() []Action {
+func (m *Machine) signal(now time.Time) []Action {
 	m.signalled = true
 	grace := m.inst.Stop.Grace
 	if m.grace > 0 {
 		grace = m.grace
 	}
-	if !m.alive { // a completed oneshot
+	if !m.alive || m.inst.Kind == services.KindExternal { // a completed oneshot; what runs elsewhere
 		m.proving = true
 		return []Action{{Do: DoProve, Run: m.run}, m.arm(KillWait)}
 	}
+	m.killAt = now.Add(grace)
 	acts := []Action{m.arm(grace)}
 	if !m.inst.Stop.Wait {
 		acts = append(acts, Action{Do: DoSignal, Run: m.run})

@@ -24,6 +24,7 @@ const (
 	complete                // a oneshot is done
 	stopOrdered             // signal once every dependent is gone
 	stopNow                 // signal
+	hasten                  // the grace ends earlier
 	prove                   // main process ended: the rest must
 	kill                    // SIGKILL
 	giveUp                  // it does not die
@@ -83,6 +84,7 @@ var moves = map[edge]move{
 
 	{api.Stopping, StartWanted}:    {api.Stopping, stay}, // it returns once it is dead
 	{api.Stopping, StopWanted}:     {api.Stopping, stay}, // a second one neither repeats nor shortens
+	{api.Stopping, StopSooner}:     {api.Stopping, hasten},
 	{api.Stopping, RestartWanted}:  {api.Stopping, stay},
 	{api.Stopping, NeedHeld}:       {api.Stopping, stay},
 	{api.Stopping, Spawned}:        {api.Stopping, stay}, // signalled as soon as it can be; see Machine.spawned

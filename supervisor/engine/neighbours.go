@@ -59,8 +59,8 @@ func (m *Machine) waitingFor() []string {
 		if !m.ordered || m.signalled {
 			return nil
 		}
-		for name, s := range m.dependents {
-			if m.unheard[name] || !s.Held || s.Alive {
+		for name := range m.dependents {
+			if !m.gone(name) {
 				names = append(names, name)
 			}
 		}
@@ -70,12 +70,18 @@ func (m *Machine) waitingFor() []string {
 }
 
 func (m *Machine) dependentsGone() bool {
-	for name, s := range m.dependents {
-		if m.unheard[name] || !s.Held || s.Alive {
+	for name := range m.dependents {
+		if !m.gone(name) {
 			return false
 		}
 	}
 	return true
+}
+
+// gone says that a dependent is held and dead. When everything ends, one that cannot be killed keeps nobody from an orderly end.
+func (m *Machine) gone(name string) bool {
+	s := m.dependents[name]
+	return !m.unheard[name] && s.Held && (!s.Alive || m.shutdown && s.State == api.Unkillable)
 }
 
 func (m *Machine) isHeld() bool {

@@ -38,6 +38,7 @@ type Record struct {
 	Reason     string            `json:"reason,omitempty"`
 	Evidence   map[string]string `json:"evidence,omitempty"`
 	ReadySince time.Time         `json:"ready_since,omitzero"`
+	Completed  bool              `json:"completed,omitempty"` // a oneshot that did its work
 	Restarts   int               `json:"restarts"`
 	Exits      []Exit            `json:"exits,omitempty"`    // last ones, newest first
 	Backoff    *Backoff          `json:"backoff,omitempty"`  // set while it waits
