@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +77,24 @@ func TestE7FrozenDiskMakesAServiceUnkillable(t *testing.T) {
 	_, err = a.client.Restart(a.context(), []string{"bystander"})
 	require.NoError(t, err)
 	require.Greater(t, a.find("bystander").Run, bystander.Run)
+	a.until("the event has the evidence", func() bool {
+		return slices.ContainsFunc(a.events("frozen"), func(ev api.Event) bool {
+			return ev.To == api.Unkillable && strings.Contains(fmt.Sprint(ev.Evidence), "pid ")
+		})
+	})
+
+	definition, err := os.ReadFile(filepath.Join(a.dropIns, "frozen.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(a.dropIns, "frozen.yaml")))
+	change, err := a.client.Reload(a.context())
+	require.NoError(t, err, "a reload goes on without it")
+	require.Equal(t, []string{"frozen"}, change.Stopped)
+	require.Contains(t, fmt.Sprint(change.Warnings), "frozen is still there and cannot be killed")
+	require.Contains(t, fmt.Sprint(change.Warnings), "pid ")
+	a.dropIn("frozen", string(definition))
+	_, err = a.client.Reload(a.context())
+	require.NoError(t, err, "nor is it started beside itself when it comes back")
+	require.Equal(t, s.Run, a.find("frozen").Run)
 	thaw()
 	a.awaitNextRun("frozen", s.Run)
 	require.Len(t, a.roles(), 2)

@@ -157,7 +157,11 @@ func (h *Host) Publish(v engine.View) {
 		h.keepRecord(u, l)
 	}
 	if v.Transition {
-		h.events(eventOf(v))
+		ev := eventOf(v)
+		if v.State == api.Unkillable {
+			ev.Evidence = h.unkillableEvidence(v.Name) // as it is now: later it may wait for something else
+		}
+		h.events(ev)
 	}
 }
 

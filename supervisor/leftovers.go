@@ -100,14 +100,15 @@ func (h *Host) leftovers(recs []record.Record, explained map[string]bool) ([]pro
 }
 
 // unkillableEvidence says what the kernel holds the processes in (E7).
-func (h *Host) unkillableEvidence(name string, evidence map[string]string) {
+func (h *Host) unkillableEvidence(name string) map[string]string {
+	evidence := map[string]string{}
 	u := h.unit(name)
 	if u == nil {
-		return
+		return evidence
 	}
 	l, _ := u.current()
 	if l == nil {
-		return
+		return evidence
 	}
 	var pids []int
 	if l.group != nil {
@@ -120,4 +121,5 @@ func (h *Host) unkillableEvidence(name string, evidence map[string]string) {
 			evidence["pid "+strconv.Itoa(pid)] = st.String()
 		}
 	}
+	return evidence
 }

@@ -113,8 +113,8 @@ func (s *Supervisor) Stop(ctx context.Context, who api.Peer, names []string) (ap
 
 func (s *Supervisor) awaitDown(ctx context.Context, affected, chosen []string) (api.Operation, error) {
 	op := api.Operation{Affected: affected}
-	err := s.engine.Await(ctx, affected, func(v engine.View) bool {
-		if v.State == api.Unkillable {
+	err := s.awaitEach(ctx, affected, func(v engine.View) bool {
+		if s.stuck(v) {
 			return true
 		}
 		return !v.Alive && (v.Held || !slices.Contains(chosen, v.Name))
@@ -128,6 +128,9 @@ func (s *Supervisor) awaitDown(ctx context.Context, affected, chosen []string) (
 		if v.State == api.Unkillable {
 			op.Killed = append(op.Killed, name)
 			op.Messages = append(op.Messages, fmt.Sprintf("%s cannot be killed: %s", name, v.Reason))
+		} else if s.stuck(v) {
+			op.Killed = append(op.Killed, name)
+			op.Messages = append(op.Messages, s.stuckText(v))
 		}
 	}
 	return op, err

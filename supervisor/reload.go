@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -26,16 +27,26 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err != nil {
 		return api.Change{}, asAPIError(err)
 	}
-	d := compare(s.plan().Instances, next.Plan.Instances)
-	costs := roster.ShardCosts(s.plan(), next.Plan)
-	change := api.Change{
-		Unchanged: names(d.same), Restarted: names(d.changed), Started: names(d.added), Stopped: names(d.gone), Warnings: slices.Concat(next.Warnings, costs),
+	if err := checkDescriptors(len(next.Plan.Instances)); err != nil {
+		return api.Change{}, asAPIError(err)
 	}
-	if err := s.withdraw(ctx, d.gone); err != nil {
+	was := s.plan().Instances
+	d := compare(was, next.Plan.Instances)
+	d.added, d.back = s.apart(d.added)
+	turned, left := s.withoutStopped(d.changed, was)
+	change := api.Change{
+		Unchanged: names(slices.Concat(d.same, left)), Restarted: names(turned), Started: names(slices.Concat(d.added, d.back)), Stopped: names(d.gone),
+		Warnings: slices.Concat(next.Warnings, roster.ShardCosts(s.plan(), next.Plan)),
+	}
+	if err := s.keepAccepted(next); err != nil { // first: what dies from here on finds the plan that was being applied
 		return change, err
 	}
+	stuck, err := s.withdraw(ctx, next.Plan.Instances)
+	if err != nil {
+		return change, err
+	}
+	change.Warnings = append(change.Warnings, stuck...)
 	before := s.site()
-	was := s.plan().Instances
 	if err := s.adoptPlan(next); err != nil {
 		return change, err
 	}
@@ -46,16 +57,17 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.metrics.move(string(s.site().Metrics.Listen)); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
-	if err := s.keepAccepted(next); err != nil {
+	s.host.logs.Redactor.Set(s.secretValues())
+	s.replace(slices.Concat(d.same, d.changed, d.back))
+	by := actor(who)
+	if err := s.order(names(d.back), engine.Event{Kind: engine.StartWanted, Actor: by}); err != nil {
 		return change, err
 	}
-	s.host.logs.Redactor.Set(s.secretValues())
-	s.replace(slices.Concat(d.same, d.changed))
 	if err := s.add(d.added, nil); err != nil {
 		return change, err
 	}
 	s.awaitUpFor(ctx, renamed(d), nil)
-	if err := s.restartChanged(ctx, d.changed, was, actor(who)); err != nil {
+	if err := s.restartChanged(ctx, turned, was, by); err != nil {
 		return change, err
 	}
 	if s.stopping.Load() { // the stop came meanwhile, and may not have seen what was added
@@ -101,7 +113,7 @@ func (s *Supervisor) relisten(before roster.Site) error {
 }
 
 // difference is what a new plan changes.
-type difference struct{ same, changed, added, gone []services.Instance }
+type difference struct{ same, changed, added, gone, back []services.Instance } // back: added again while an earlier run of it cannot be killed
 
 func compare(old, next []services.Instance) (d difference) {
 	before := map[string]services.Instance{}
@@ -128,20 +140,89 @@ func compare(old, next []services.Instance) (d difference) {
 	return d
 }
 
-// withdraw stops instances that left the plan, and forgets them.
-func (s *Supervisor) withdraw(ctx context.Context, gone []services.Instance) error {
-	list := names(gone)
-	for _, name := range list {
+// apart tells instances that are new from those that left an earlier plan and could not be stopped.
+func (s *Supervisor) apart(added []services.Instance) (fresh, back []services.Instance) {
+	for _, inst := range added {
+		if s.host.unit(inst.Name()) != nil {
+			back = append(back, inst)
+		} else {
+			fresh = append(fresh, inst)
+		}
+	}
+	return fresh, back
+}
+
+// withoutStopped tells the instances that follow their new definition at once from those that an operator has stopped.
+func (s *Supervisor) withoutStopped(changed, was []services.Instance) (turned, left []services.Instance) {
+	for _, inst := range changed {
+		if s.stoppedByOperator(inst, was) {
+			left = append(left, inst)
+		} else {
+			turned = append(turned, inst)
+		}
+	}
+	return turned, left
+}
+
+// withdraw stops whatever is not in the plan, and forgets it. What cannot be killed is said with its evidence and left: the next reload looks
+// at it again (E7).
+func (s *Supervisor) withdraw(ctx context.Context, plan []services.Instance) (stuck []string, err error) {
+	planned := append(names(plan), doorName)
+	gone := slices.DeleteFunc(s.engine.Names(), func(name string) bool { return slices.Contains(planned, name) })
+	for _, name := range gone {
 		s.engine.Post(name, engine.Event{Kind: engine.StopWanted, Actor: "reload"})
 	}
-	if err := s.engine.Await(ctx, list, func(v engine.View) bool { return v.State == api.Stopped }); err != nil {
-		return err
+	err = s.awaitEach(ctx, gone, func(v engine.View) bool { return v.State == api.Stopped || s.stuck(v) })
+	if err != nil {
+		return nil, err
 	}
-	s.engine.Remove(list)
-	for _, name := range list {
+	for _, name := range gone {
+		if v, _ := s.engine.View(name); v.State != api.Stopped {
+			stuck = append(stuck, s.stuckText(v))
+			continue
+		}
+		s.engine.Remove([]string{name})
 		s.host.close(name)
 	}
-	return nil
+	return stuck, nil
+}
+
+// stuck says that a stop does not come to its end by itself: the instance cannot be killed, or waits for one that cannot.
+func (s *Supervisor) stuck(v engine.View) bool {
+	return v.State == api.Unkillable || v.State == api.Stopping && slices.ContainsFunc(v.WaitingFor, func(name string) bool {
+		other, ok := s.engine.View(name)
+		return ok && s.stuck(other)
+	})
+}
+
+func (s *Supervisor) stuckText(v engine.View) string {
+	if v.State != api.Unkillable {
+		return fmt.Sprintf("%s is still there: its stop waits for %s", v.Name, strings.Join(v.WaitingFor, ", "))
+	}
+	var evidence []string
+	for what, how := range s.host.unkillableEvidence(v.Name) {
+		evidence = append(evidence, what+" "+how)
+	}
+	slices.Sort(evidence)
+	return fmt.Sprintf("%s is still there and cannot be killed: %s: %s", v.Name, v.Reason, strings.Join(evidence, "; "))
+}
+
+// awaitEach returns once done holds for each instance that is still there; unlike [engine.Engine.Await], done may look at others.
+func (s *Supervisor) awaitEach(ctx context.Context, names []string, done func(engine.View) bool) error {
+	for {
+		change := s.engine.Changed()
+		if !slices.ContainsFunc(names, func(name string) bool {
+			v, ok := s.engine.View(name)
+			return ok && !done(v)
+		}) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-change:
+		}
+	}
 }
 
 // replace gives what stays its new definition: probes, stop rules and log bounds count at once, the rest from the next run on.

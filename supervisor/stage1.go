@@ -112,7 +112,7 @@ func (s *Supervisor) supervise() error {
 		return err
 	}
 	s.hello = inv.hello
-	if err := s.load(); err != nil {
+	if err := s.load(inv.stored); err != nil {
 		return s.refuse(err)
 	}
 	if err := s.openHost(inv); err != nil {
@@ -127,8 +127,8 @@ func (s *Supervisor) supervise() error {
 
 // load finds what is to run. A later life of a supervisor goes on with the plan that was accepted last: an edit that nobody has asked to be
 // read must not change what runs, nor let a service that left the configuration run on without a supervisor.
-func (s *Supervisor) load() error {
-	r, err := s.accepted()
+func (s *Supervisor) load(stored map[string][]*os.File) error {
+	r, err := s.accepted(stored)
 	if s.hello.Run <= 1 || err != nil {
 		if s.hello.Run > 1 {
 			s.log.Error("reading the configuration anew", "err", err)
@@ -264,7 +264,9 @@ func (s *Supervisor) begin(inv inventory) error {
 	if inv.hello.Run > 1 {
 		before = s.host.inheritance()
 	}
+	forsaken := s.forsake(before)
 	s.host.clearLeftovers(before)
+	s.host.discard(forsaken)
 	if inv.hello.Run == 1 { // later, our own services hold them
 		if err := checkDescriptors(len(s.plan().Instances)); err != nil {
 			return err

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -71,7 +72,7 @@ func (s *Supervisor) link(ctx context.Context, v engine.View) api.Link {
 		}
 	}
 	if v.State == api.Unkillable {
-		s.host.unkillableEvidence(v.Name, l.Evidence)
+		maps.Copy(l.Evidence, s.host.unkillableEvidence(v.Name))
 	}
 	l.Next = nextCommand(v, l.Evidence["remedy"])
 	return l

@@ -1,0 +1,64 @@
+package supervisor_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sourcegraph/appliance/supervisor/api"
+)
+
+// TestWhatLeftTheAcceptedPlanDoesNotRunOn: the supervisor dies in a reload, after the new plan was kept and before what left it was stopped.
+func TestWhatLeftTheAcceptedPlanDoesNotRunOn(t *testing.T) {
+	eachUser(t, func(t *testing.T, a *appliance) {
+		a.service("kept", "idle", "")
+		a.service("gone", "mother", "") // with a helper in a session of its own
+		a.run().awaitReady("kept", "gone")
+		kept, gone := a.find("kept"), a.find("gone")
+
+		file := filepath.Join(a.data, "run", "accepted.json")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var accepted map[string]any
+		require.NoError(t, json.Unmarshal(text, &accepted))
+		plan := accepted["Plan"].(map[string]any)
+		plan["Instances"] = slices.DeleteFunc(plan["Instances"].([]any), func(i any) bool { return i.(map[string]any)["Service"] == "gone" })
+		text, err = json.Marshal(accepted)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+
+		old := a.stage1(0)
+		a.kill(old, syscall.SIGKILL)
+		a.stage1(old)
+		a.awaitReady("kept")
+		require.Equal(t, kept.PID, a.find("kept").PID)
+		require.Nil(t, a.find("gone"))
+		a.until("it is dead", func() bool { return syscall.Kill(gone.PID, 0) != nil })
+		a.until("nothing of it is left", func() bool { return len(a.roles()) == 1 }, func() any { return a.roles() })
+		_, err = os.Stat(filepath.Join(a.data, "run", "instances", "gone.run"))
+		require.ErrorIs(t, err, os.ErrNotExist)
+	})
+}
+
+// TestReloadDoesNotClaimToRestartWhatIsStopped: an operator's stop holds, and the answer says so.
+func TestReloadDoesNotClaimToRestartWhatIsStopped(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	a.service("stopped", "idle", "")
+	a.service("running", "idle", "")
+	a.run().awaitReady("stopped", "running")
+	_, err := a.client.Stop(a.context(), []string{"stopped"})
+	require.NoError(t, err)
+	a.service("stopped", "idle", "", "NEW=1")
+	a.service("running", "idle", "", "NEW=1")
+	change, err := a.client.Reload(a.context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"running"}, change.Restarted)
+	require.Equal(t, []string{"stopped"}, change.Unchanged)
+	require.Equal(t, api.Stopped, a.find("stopped").State)
+}
