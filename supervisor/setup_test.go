@@ -114,3 +114,44 @@ func TestNobodyIsAskedWhereNoTokenIsNeeded(t *testing.T) {
 	s.endSetup(t.Context())
 	require.Equal(t, "token", s.setup)
 }
+
+// TestSetupTokenEndsWhereTheProductHasAnAdministrator: the door that saw the first one made died before anybody heard of it.
+func TestSetupTokenEndsWhereTheProductHasAnAdministrator(t *testing.T) {
+	for name, tc := range map[string]struct {
+		product, location, page string
+		status                  int
+		ends, known             bool
+	}{
+		"Sourcegraph, owned":    {product: "sourcegraph", status: 200, page: `window.context = {"needsSiteInit":false}`, ends: true, known: true},
+		"Sourcegraph, new":      {product: "sourcegraph", status: 200, page: `window.context = {"needsSiteInit":true}`, known: true},
+		"Sourcegraph, starting": {product: "sourcegraph", status: 503},
+		"Sourcegraph, silent":   {product: "sourcegraph", status: 200, page: "sign in"},
+		"demo, owned":           {product: "demo", status: 200, page: "sign in", ends: true, known: true},
+		"demo, new":             {product: "demo", status: 303, location: "/site-admin/init", known: true},
+		"demo, failing":         {product: "demo", status: 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				require.Equal(t, "/sign-in", r.URL.Path)
+				if tc.location != "" {
+					w.Header().Set("Location", tc.location)
+				}
+				w.WriteHeader(tc.status)
+				_, _ = io.WriteString(w, tc.page)
+			}))
+			defer b.Close()
+			address := strings.TrimPrefix(b.URL, "http://")
+			s, _ := newSetup(t, address)
+			s.roster.Plan = services.Plan{Product: tc.product, Instances: []services.Instance{
+				{Service: frontendName, Replicas: 1, Wanted: true, Addresses: map[string]string{"http": address}},
+			}}
+			s.endSetup(t.Context())
+			require.Equal(t, tc.ends, s.setupToken() == "")
+			require.Equal(t, tc.known, s.productAsked)
+			s.endSetup(t.Context())
+			require.Equal(t, map[bool]int{true: 1, false: 2}[tc.known], asked, "one that has answered is asked no more")
+		})
+	}
+}

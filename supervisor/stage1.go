@@ -68,6 +68,8 @@ type Supervisor struct {
 	stop   chan time.Duration // one order to stop, with its budget
 	opLock sync.Mutex         // one reload or shutdown at a time
 
+	productAsked bool // whether there is an administrator; the heartbeat's alone
+
 	showing sync.Mutex // the door's state is found and shown
 	shown   door.State
 }
