@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -86,9 +87,13 @@ func (s *Supervisor) rosterNow() *roster.Roster {
 	return s.roster
 }
 
+// gcPercent is less than Go's 100: little of what stage 1 does makes garbage, and what it keeps is small.
+const gcPercent = 25
+
 // Supervise is stage 1's main: it runs until it is told to stop, and returns the exit code. Stage 0 must have started it.
 func Supervise(o Options) int {
 	o.Roster.Ports = roster.NewPorts()
+	debug.SetGCPercent(gcPercent)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a reader of ours that is gone is no reason to die
 	out := newPatientWriter(o.Log)
 	defer out.finish(time.Second)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -50,9 +51,21 @@ func run(control *os.File, log io.Writer, terms <-chan os.Signal) int {
 	return 0
 }
 
+// restAfter is how long no new state has come when what the states took goes back to the kernel, a start's above all.
+const restAfter = 2 * time.Second
+
+// rest is for a door that nobody uses; one in use takes what it gives back at once.
+func (d *door) rest() {
+	if d.open.count() == 0 {
+		debug.FreeOSMemory()
+	}
+}
+
 // obey does what stage 1 says, until the socket ends.
 func (d *door) obey(conn *net.UnixConn, finish func(Drain)) {
 	buf := make([]byte, maxMessage)
+	rest := time.AfterFunc(restAfter, d.rest)
+	defer rest.Stop()
 	for {
 		m, files, err := receive(conn, buf)
 		if errors.Is(err, errMessage) {
@@ -69,6 +82,7 @@ func (d *door) obey(conn *net.UnixConn, finish func(Drain)) {
 			if err := d.apply(*m.State); err != nil {
 				d.log.Printf("state refused, the previous one stays: %v", err)
 			}
+			rest.Reset(restAfter)
 		case m.Set && !d.draining.Load():
 			d.listen(m.Listeners, files)
 		case m.Ask != "":
