@@ -86,6 +86,7 @@ type appliance struct {
 	uid                 int // it runs as this user; 0: as the test itself
 	args                []string
 	before              []string // the command line that runs the appliance, as prlimit(1) does
+	listens             bool     // the file says where, not the flag
 
 	cmd    *exec.Cmd
 	ended  chan struct{}
@@ -167,9 +168,10 @@ func (a *appliance) file(name string) string { return filepath.Join(a.base, name
 // run starts the appliance in the foreground of a session of its own.
 func (a *appliance) run() *appliance {
 	a.t.Helper()
-	args := append([]string{
-		"--data", a.data, "--config", a.file("appliance.yaml"), "run", "--release", "none", "--listen", a.address,
-	}, a.args...)
+	args := append([]string{"--data", a.data, "--config", a.file("appliance.yaml"), "run", "--release", "none"}, a.args...)
+	if !a.listens {
+		args = append(args, "--listen", a.address)
+	}
 	argv := append([]string{a.programs.sourcegraph}, args...)
 	argv = append(slices.Clone(a.before), argv...)
 	a.cmd = exec.Command(argv[0], argv[1:]...)

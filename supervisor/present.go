@@ -105,15 +105,19 @@ func (s *Supervisor) openURL() string {
 	return s.address()
 }
 
+// address is the product's one address, or, if the site names none, the first that the door listens on.
 func (s *Supervisor) address() string {
-	site := s.site()
-	listen := string(site.Listen)
-	if _, port, err := net.SplitHostPort(listen); err == nil && port == "0" {
+	front := s.front()
+	if front.URL != nil {
+		return front.URL.String()
+	}
+	first := front.Listeners[0]
+	if _, port, err := net.SplitHostPort(first.Address); err == nil && port == "0" {
 		if actual := s.host.door.listening(); actual != "" {
-			listen = actual
+			first.Address = actual
 		}
 	}
-	return webAddress(listen, site.TLS.Cert != "")
+	return webAddress(first.Address, first.TLS)
 }
 
 func (s *Supervisor) setupURL() string {
@@ -126,7 +130,7 @@ func (s *Supervisor) setupURL() string {
 
 // setupToken is what the first administrator is made with; empty when only this machine can reach the door.
 func (s *Supervisor) setupToken() string {
-	if isLoopback(string(s.site().Listen)) || s.plan().Product == "none" {
+	if s.plan().Product == "none" || !s.site().Public(s.front().Front) {
 		return ""
 	}
 	return s.setupSecret()

@@ -10,7 +10,6 @@ import (
 	"github.com/sourcegraph/appliance/supervisor/api"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/roster"
-	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
 
 // Reload reads the configuration again and applies the difference: first it stops what vanished, then it starts what is new,
@@ -30,6 +29,10 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := checkDescriptors(len(next.Plan.Instances)); err != nil {
 		return api.Change{}, asAPIError(err)
 	}
+	front, err := s.openFront(next)
+	if err != nil {
+		return api.Change{}, asAPIError(err)
+	}
 	was := s.plan().Instances
 	d := compare(was, next.Plan.Instances)
 	d.added, d.back = s.apart(d.added)
@@ -46,13 +49,14 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 		return change, err
 	}
 	change.Warnings = append(change.Warnings, stuck...)
-	before := s.site()
-	if err := s.adoptPlan(next); err != nil {
+	if err := s.adoptPlan(next, front); err != nil {
 		return change, err
 	}
 	change.Warnings = append(change.Warnings, next.HoldPorts(s.opts.Roster.Ports)...)
-	if err := s.relisten(before); err != nil {
-		change.Warnings = append(change.Warnings, err.Error())
+	s.certificate.use(s.site().TLS)
+	s.reach.again()
+	if err := s.host.door.listen(front.Listeners, nil); err != nil {
+		change.Warnings = append(change.Warnings, "still listening where it did before: "+err.Error())
 	}
 	if err := s.metrics.move(string(s.site().Metrics.Listen)); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
@@ -80,13 +84,13 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 }
 
 // adoptPlan makes a plan the present one, unless the appliance is stopping the old one.
-func (s *Supervisor) adoptPlan(next *roster.Roster) error {
+func (s *Supervisor) adoptPlan(next *roster.Roster, front opened) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping.Load() {
 		return errStopping()
 	}
-	s.roster = next
+	s.roster, s.open = next, front
 	return nil
 }
 
@@ -95,21 +99,6 @@ func (s *Supervisor) adoptPlan(next *roster.Roster) error {
 func (s *Supervisor) stoppedByOperator(inst services.Instance, was []services.Instance) bool {
 	v, ok := s.engine.View(inst.Name())
 	return ok && !v.Wanted && slices.ContainsFunc(was, func(old services.Instance) bool { return old.Name() == inst.Name() && old.Wanted })
-}
-
-// relisten opens the front door where the new configuration wants it, and closes the old one. An address that cannot be had leaves the old in place.
-func (s *Supervisor) relisten(before roster.Site) error {
-	now := s.site()
-	if now.Listen == before.Listen && now.TLS == before.TLS {
-		return nil
-	}
-	if err := s.host.door.listen(string(now.Listen), now.TLS.Cert != "", nil); err != nil {
-		return fmt.Errorf("still listening on %s: %w", before.Listen, listenError(string(now.Listen), err))
-	}
-	if now.Listen != before.Listen {
-		s.host.tell(stage0.Message{Type: stage0.Drop, Name: "listen/" + string(before.Listen)})
-	}
-	return nil
 }
 
 // difference is what a new plan changes.

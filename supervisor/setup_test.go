@@ -18,6 +18,7 @@ import (
 	"github.com/sourcegraph/appliance/supervisor/door"
 	"github.com/sourcegraph/appliance/supervisor/engine"
 	"github.com/sourcegraph/appliance/supervisor/roster"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 	"github.com/sourcegraph/appliance/supervisor/stage0"
 	"github.com/sourcegraph/appliance/supervisor/store"
 )
@@ -29,12 +30,15 @@ func newSetup(t *testing.T, backend string) (*Supervisor, string) {
 	log := slog.New(slog.DiscardHandler)
 	s := &Supervisor{
 		opts: Options{Roster: roster.Options{DataDir: dir}}, log: log, since: time.Now(), store: store.New(filepath.Join(dir, "store"), store.Options{}),
-		roster: &roster.Roster{Plan: services.Plan{Product: "demo"}, Site: roster.Site{Listen: "0.0.0.0:7080"}},
+		roster:      &roster.Roster{Plan: services.Plan{Product: "demo"}, Site: roster.Site{Listen: []keys.Listener{"0.0.0.0:7080"}}},
+		certificate: newCertificate(log), reach: newReach(),
 	}
+	var err error
+	s.open, err = s.openFront(s.roster)
+	require.NoError(t, err)
 	s.host = &Host{door: &frontDoor{log: log, tell: func(stage0.Message) {}}}
 	s.engine = engine.New(s.host, jitter, func(string, error) {})
 	t.Cleanup(s.engine.Close)
-	var err error
 	s.setup, err = openSetup(dir)
 	require.NoError(t, err)
 
@@ -50,7 +54,7 @@ func newSetup(t *testing.T, backend string) (*Supervisor, string) {
 	d := s.host.door
 	d.adopt(ours)
 	require.NoError(t, ours.Close())
-	d.setListener("main", f, false)
+	d.setListenersLocked([]door.Listener{{Name: "main", File: f}})
 	d.show(door.State{Mode: door.Proxy, Backend: backend, SetupToken: s.setupToken()})
 	t.Cleanup(func() {
 		require.NoError(t, d.control.Drain(door.Drain{}))
@@ -106,11 +110,18 @@ func TestSetupTokenEndsOnceAnAdministratorIsMade(t *testing.T) {
 func TestNobodyIsAskedWhereNoTokenIsNeeded(t *testing.T) {
 	s := &Supervisor{
 		setup:  "token",
-		roster: &roster.Roster{Plan: services.Plan{Product: "demo"}, Site: roster.Site{Listen: "127.0.0.1:7080"}},
+		roster: &roster.Roster{Plan: services.Plan{Product: "demo"}, Site: roster.Site{Listen: []keys.Listener{"127.0.0.1:7080"}}},
 	}
+	open := func() {
+		var err error
+		s.open, err = s.openFront(s.roster)
+		require.NoError(t, err)
+	}
+	open()
 	s.endSetup(t.Context()) // would find neither a host nor a door
 	require.Equal(t, "token", s.setup)
-	s.roster.Site.Listen, s.roster.Plan.Product = "0.0.0.0:7080", "none"
+	s.roster.Site.Listen, s.roster.Plan.Product = []keys.Listener{"0.0.0.0:7080"}, "none"
+	open()
 	s.endSetup(t.Context())
 	require.Equal(t, "token", s.setup)
 }

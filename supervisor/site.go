@@ -7,7 +7,7 @@ import (
 
 // Flags are what `run` was told about the appliance as a whole; they win over the site's file. A zero value says nothing.
 type Flags struct {
-	Listen          string
+	Listen          []keys.Listener
 	TLSCert, TLSKey string
 	LogStdout       *bool
 }
@@ -15,23 +15,21 @@ type Flags struct {
 // defaultListen is the front door's address when nobody says another.
 const defaultListen = "127.0.0.1:7080"
 
-// site is what is in force: flag, then file, then default.
+// site is what is in force: flag, then file.
 func (s *Supervisor) site() roster.Site {
 	s.mu.Lock()
 	site := s.roster.Site
 	s.mu.Unlock()
-	f := s.opts.Flags
-	if f.Listen != "" {
-		site.Listen = keys.Address(f.Listen)
-	}
-	if site.Listen == "" {
-		site.Listen = keys.Address(s.opts.DefaultListen)
-	}
-	if site.Listen == "" {
-		site.Listen = defaultListen
+	return s.opts.Flags.over(site)
+}
+
+// over is the site with what the flags say instead.
+func (f Flags) over(site roster.Site) roster.Site {
+	if len(f.Listen) > 0 {
+		site.Listen = f.Listen
 	}
 	if f.TLSCert != "" {
-		site.TLS = roster.TLS{Cert: keys.File(f.TLSCert), Key: keys.File(f.TLSKey)}
+		site.TLS, site.ACME = roster.TLS{Cert: keys.File(f.TLSCert), Key: keys.File(f.TLSKey)}, nil
 	}
 	if f.LogStdout != nil {
 		site.Log.Stdout = f.LogStdout
@@ -54,6 +52,9 @@ func (s *Supervisor) secretValues() []string {
 	}
 	if setup := s.setupSecret(); setup != "" {
 		values = append(values, setup)
+	}
+	if key := s.acmeNow().MACKey; key != "" {
+		values = append(values, key)
 	}
 	return values
 }

@@ -106,6 +106,7 @@ func (s *Supervisor) beat(ctx context.Context) error {
 		}
 		s.host.door.beat()
 		s.endSetup(ctx)
+		s.checkDoor(ctx)
 		if !s.pauseBeat(ctx) {
 			return ctx.Err()
 		}

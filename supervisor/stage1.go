@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,24 +46,29 @@ type Options struct {
 
 // Supervisor is stage 1.
 type Supervisor struct {
-	opts     Options
-	log      *slog.Logger
-	conn     *stage0.Conn
-	hello    stage0.Message
-	host     *Host
-	engine   *engine.Engine
-	store    *store.Store
-	grade    api.Grade
-	since    time.Time
-	scrape   http.Handler // /metrics
-	metrics  *metricsPort
-	stopping atomic.Bool
-	code     atomic.Int64 // exit code to report, once stopped
+	opts    Options
+	log     *slog.Logger
+	conn    *stage0.Conn
+	hello   stage0.Message
+	host    *Host
+	engine  *engine.Engine
+	store   *store.Store
+	grade   api.Grade
+	since   time.Time
+	scrape  http.Handler // /metrics
+	metrics *metricsPort
+
+	certificate *certificate // of the site, read from its files
+	reach       *reach       // whether url leads here
+	warned      warnings     // of the front door
+	stopping    atomic.Bool
+	code        atomic.Int64 // exit code to report, once stopped
 
 	stopBegun chan struct{} // closed together with stopping
 
 	mu     sync.Mutex
 	roster *roster.Roster
+	open   opened             // what the site says of the front door, read
 	setup  string             // token for the first administrator; empty once there is one
 	stop   chan time.Duration // one order to stop, with its budget
 	opLock sync.Mutex         // one reload or shutdown at a time
@@ -98,6 +102,7 @@ func Supervise(o Options) int {
 	out := newPatientWriter(o.Log)
 	defer out.finish(time.Second)
 	s := &Supervisor{opts: o, log: slog.New(newConsole(out, o.LogJSON)), stop: make(chan time.Duration, 1), stopBegun: make(chan struct{}), since: time.Now()}
+	s.certificate, s.reach = newCertificate(s.log), newReach()
 	if err := s.supervise(); err != nil {
 		s.log.Error("supervisor", "err", err)
 		return 1
@@ -145,6 +150,13 @@ func (s *Supervisor) load(stored map[string][]*os.File) error {
 		}
 	}
 	s.roster = r
+	if s.open, err = s.openFront(r); err != nil {
+		if s.hello.Run <= 1 || len(s.open.Listeners) == 0 {
+			return err
+		}
+		s.log.Error("front door", "err", err) // a file that went away is no reason to end what runs
+	}
+	s.certificate.use(s.site().TLS)
 	if s.setup, err = openSetup(s.opts.Roster.DataDir); err != nil {
 		return err
 	}
@@ -258,8 +270,8 @@ func grade(tree *cgroup.Tree, mode users.Mode, why []string) api.Grade {
 // begin starts or resumes every instance, the door first.
 func (s *Supervisor) begin(inv inventory) error {
 	site := s.site()
-	if err := s.host.door.listen(string(site.Listen), site.TLS.Cert != "", inv.stored); err != nil {
-		return listenError(string(site.Listen), err)
+	if err := s.host.door.listen(s.front().Listeners, inv.stored); err != nil {
+		return err
 	}
 	if err := s.metrics.move(string(site.Metrics.Listen)); err != nil {
 		if inv.hello.Run == 1 {
@@ -294,7 +306,7 @@ func (s *Supervisor) begin(inv inventory) error {
 }
 
 func (s *Supervisor) doorInstance() services.Instance {
-	return s.host.door.instance(s.opts.Roster.Executable, services.DefaultUser(doorName), s.opts.Roster.RunDir, s.site().TLS.Cert != "")
+	return s.host.door.instance(s.opts.Roster.Executable, services.DefaultUser(doorName), s.opts.Roster.RunDir, s.acmeDir())
 }
 
 // add opens the instances and gives them to the engine, those that an earlier supervisor left where it left them.
@@ -341,6 +353,8 @@ func (s *Supervisor) attend() error {
 	actor(s.present)
 	actor(s.serveAdmin)
 	actor(s.metrics.run)
+	actor(s.watchCertificate)
+	actor(s.watchReach)
 	actor(s.untilStopped)
 	err := g.Run()
 	s.engine.Close()
@@ -416,10 +430,4 @@ func (s *Supervisor) orderStop(budget time.Duration) {
 	case s.stop <- max(budget, time.Second):
 	default:
 	}
-}
-
-// listenError says who has the port.
-func listenError(address string, err error) error {
-	return &roster.Refusal{Code: roster.CodeRefused, Err: fmt.Errorf("listen on %s: %w%s", address, err, roster.HolderOf(address)),
-		Remedy: "stop that program, or choose another address with --listen"}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -19,7 +20,7 @@ const lastLines = 5
 // Why walks from a service to what its state follows from, newest cause first: its own state, then the needs that it waits for or that
 // it lost, each with its evidence and the command to type next.
 func (s *Supervisor) Why(ctx context.Context, name string) ([]api.Link, error) {
-	chosen, err := s.resolve([]string{name})
+	chosen, err := s.resolveAll([]string{name})
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,11 @@ func (s *Supervisor) link(ctx context.Context, v engine.View) api.Link {
 	}
 	if v.StoppedBy != "" && !v.Wanted {
 		l.Evidence["stopped_by"] = v.StoppedBy
+	}
+	if warned := s.warned.now(); v.Name == doorName && len(warned) > 0 {
+		l.Message += ", with warnings: " + strings.Join(warned, "; ")
+		l.LastLog, l.Next = s.host.unit(v.Name).pump.Tail(lastLines), "sourcegraph logs -n 50 "+doorName
+		return l
 	}
 	switch v.State {
 	case api.Backoff, api.Failed, api.Degraded, api.Unkillable, api.Starting:

@@ -60,6 +60,9 @@ func checkConfig(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := r.Site.Front(":0"); err != nil {
+		return err
+	}
 	s := screenOf(c)
 	if s.json {
 		if err := s.document(checked{true, len(r.Plan.Instances), append([]string{}, r.Warnings...)}); err != nil {

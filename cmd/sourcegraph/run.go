@@ -3,15 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/sourcegraph/appliance/supervisor"
 	"github.com/sourcegraph/appliance/supervisor/roster"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
 
@@ -30,7 +31,7 @@ func runCommand() *cli.Command {
 		Usage: "become the appliance in the foreground: process 1 of a container, systemd's main process, or at a terminal",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "release", Usage: "directory or version to run; none for the site's own services only", EnvVars: []string{"APPLIANCE_RELEASE"}},
-			&cli.StringFlag{Name: "listen", Usage: "host:port of the front door (127.0.0.1:7080; in the image :7080)", EnvVars: []string{"APPLIANCE_LISTEN"}},
+			&cli.StringFlag{Name: "listen", Usage: "host:port of the front door, several with commas (from url, else 127.0.0.1:7080; in the image :7080)", EnvVars: []string{"APPLIANCE_LISTEN"}},
 			&cli.StringFlag{Name: "tls-cert", Usage: "certificate chain, PEM", EnvVars: []string{"APPLIANCE_TLS_CERT"}},
 			&cli.StringFlag{Name: "tls-key", Usage: "its key, PEM", EnvVars: []string{"APPLIANCE_TLS_KEY"}},
 			&cli.BoolFlag{Name: "log-stdout", Usage: "show the services' log lines, too (on in the image and under systemd)", EnvVars: []string{"APPLIANCE_LOG_STDOUT"}},
@@ -58,7 +59,7 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 	image := os.Getenv(imageMark) != ""
 	o := supervisor.Options{
 		Roster:  roster.Options{DataDir: p.Data, RunDir: p.Run, ConfigFile: p.Config, ReleaseDir: c.String("release"), Root: os.Geteuid() == 0},
-		Flags:   supervisor.Flags{Listen: c.String("listen"), TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key")},
+		Flags:   supervisor.Flags{Listen: splitList(c.String("listen"))},
 		LogJSON: c.Bool("json"), StopTimeout: c.Duration("stop-timeout"),
 	}
 	if o.Roster.ReleaseDir == "none" {
@@ -72,7 +73,14 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 	if exe, err := os.Executable(); err == nil {
 		o.Roster.Executable = exe
 	}
-	if image && o.Flags.Listen == "" {
+	for name, to := range map[string]*string{"tls-cert": &o.Flags.TLSCert, "tls-key": &o.Flags.TLSKey} {
+		if file := c.String(name); file != "" {
+			if *to, err = filepath.Abs(file); err != nil { // the supervisor may be started again from another directory
+				return supervisor.Options{}, usage("--%s %s: %v", name, file, err)
+			}
+		}
+	}
+	if image {
 		o.DefaultListen = ":7080"
 	}
 	if on := c.Bool("log-stdout"); c.IsSet("log-stdout") || image || os.Getenv("INVOCATION_ID") != "" {
@@ -88,10 +96,20 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 	return o, checkRun(o)
 }
 
+// splitList reads a list with commas; nothing is an empty list.
+func splitList(text string) (out []keys.Listener) {
+	for one := range strings.SplitSeq(text, ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			out = append(out, keys.Listener(one))
+		}
+	}
+	return out
+}
+
 func checkRun(o supervisor.Options) error {
-	if listen := o.Flags.Listen; listen != "" {
-		if _, port, err := net.SplitHostPort(listen); err != nil || port == "" {
-			return usage("--listen %q is no address; write host:port, such as 127.0.0.1:7080 or :7080", listen)
+	for _, listen := range o.Flags.Listen {
+		if _, _, _, err := listen.Split(); err != nil {
+			return usage("--listen: %v", err)
 		}
 	}
 	if (o.Flags.TLSCert == "") != (o.Flags.TLSKey == "") {

@@ -20,7 +20,7 @@ func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name: "status", ArgsUsage: "[SERVICE…]", Category: "look",
 		Usage:       "whether the product answers, and what each service does",
-		Description: "Exit 3 until it is ready; with services named, until they are. With --strict, exit 4 when limits or isolation are partial.",
+		Description: "Exit 3 until it is ready; with services named, until they are. With --strict, exit 4 when there are warnings, or limits or isolation are partial.",
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "look again every second, until Ctrl-C"}},
 		Action: func(c *cli.Context) error {
 			client, err := connect(c)
@@ -56,7 +56,7 @@ func statusCode(st api.Status, names []string, strict bool) int {
 	switch {
 	case !right:
 		return exitNotRight
-	case strict && (st.Appliance.Grade.Limits == "soft" || st.Appliance.Grade.Isolation == "partial"):
+	case strict && (len(st.Appliance.Warnings) > 0 || st.Appliance.Grade.Limits == "soft" || st.Appliance.Grade.Isolation == "partial"):
 		return exitWarnings
 	}
 	return exitOK
@@ -97,6 +97,9 @@ func (s *screen) showStatus(st api.Status, names []string, now time.Time) error 
 	s.print("%s; %s\n", s.paint(bold, headline(st, now)), backupAge(st.Appliance.LastBackup, now))
 	if st.Appliance.SetupURL != "" {
 		s.print("Make the first administrator at %s\n", st.Appliance.SetupURL)
+	}
+	for _, warning := range st.Appliance.Warnings {
+		s.print("%s %s\n", s.paint(yellow, "warning:"), warning)
 	}
 	rows := [][]cell{heading("SERVICE", "STATE", "SINCE", "MEMORY", "CPU", "RESTARTS", "")}
 	for _, svc := range st.Services {

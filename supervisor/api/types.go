@@ -53,6 +53,8 @@ type Appliance struct {
 	SetupURL   string `json:"setup_url"`
 	LastBackup *Time  `json:"last_backup"`
 	Grade      Grade  `json:"grade"`
+
+	Warnings []string `json:"warnings"` // what a person should know although all services are well
 }
 
 // Grade is what the guarantees are worth on this machine.

@@ -173,8 +173,16 @@ func (c *conn) simple(v *view, n int) bool {
 		h.minor == 1 && !h.unusual && !h.chunked && h.length <= smallBody &&
 		(v.Limits.MaxBody == 0 || h.length <= v.Limits.MaxBody) &&
 		(v.SetupToken == "" || safeMethod(h.method)) &&
-		!(v.RedirectTLS && !c.client.peer.tls) &&
-		!ownPath(h.target)
+		h.atHome(v.canonical, c.client.peer, c.trusts(v)) &&
+		!ownPath(h.target) && !challengePath(h.target)
+}
+
+// trusts says whether forwarded fields of this client are believed.
+func (c *conn) trusts(v *view) bool {
+	if c.view != v {
+		c.view, c.trusted = v, v.trusts(c.client.peer.addr)
+	}
+	return c.trusted
 }
 
 // handOver gives the connection, with what was read of it, to net/http.

@@ -14,8 +14,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -189,8 +187,8 @@ func TestDrainFinishesRequests(t *testing.T) {
 	h.ended <- 0
 }
 
-// writePair makes a self-signed certificate for name.
-func writePair(t *testing.T, dir, name string) TLS {
+// newPair makes a self-signed certificate for name.
+func newPair(t *testing.T, name string) TLS {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -202,10 +200,10 @@ func writePair(t *testing.T, dir, name string) TLS {
 	require.NoError(t, err)
 	k, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
-	files := TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
-	require.NoError(t, os.WriteFile(files.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(files.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k}), 0o600))
-	return files
+	return TLS{
+		Cert: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Key:  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})),
+	}
 }
 
 func tlsClient(h2 bool) *http.Client {
@@ -223,7 +221,7 @@ func TestTLSBothProtocols(t *testing.T) {
 	}))
 	addr, f := listenerFile(t)
 	s := proxyTo(b.Addr)
-	s.TLS = writePair(t, t.TempDir(), "first")
+	s.TLS = newPair(t, "first")
 	h := newHouse(t, s, Listener{Name: "tls", File: f, TLS: true})
 	for major, client := range map[int]*http.Client{1: tlsClient(false), 2: tlsClient(true)} {
 		for range 2 {
@@ -255,10 +253,9 @@ func TestTLSBothProtocols(t *testing.T) {
 	require.Contains(t, string(all), "HTTP/1.1 400 ")
 }
 
-func TestCertificateIsReloaded(t *testing.T) {
-	dir := t.TempDir()
+func TestCertificateIsReplaced(t *testing.T) {
 	addr, f := listenerFile(t)
-	s := State{Mode: Progress, TLS: writePair(t, dir, "first")}
+	s := State{Mode: Progress, TLS: newPair(t, "first")}
 	h := newHouse(t, s, Listener{Name: "tls", File: f, TLS: true})
 	served := func() string {
 		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
@@ -269,13 +266,16 @@ func TestCertificateIsReloaded(t *testing.T) {
 		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
 	require.Equal(t, "first", served())
-	require.NoError(t, os.WriteFile(s.TLS.CertFile, []byte("half written"), 0o600))
-	h.eventually("the fault is told", func(Stats) bool { served(); return h.stats().TLSError != "" })
-	require.Contains(t, h.stats().TLSError, "the previous one stays in use")
-	require.Equal(t, "first", served())
-	writePair(t, dir, "second")
-	require.Eventually(t, func() bool { return served() == "second" }, patience, 20*time.Millisecond)
+	require.Equal(t, []string{"first"}, h.stats().Certificate.Names)
+	s.TLS.Cert = "half written"
+	h.push(s)
+	require.Contains(t, h.stats().TLSError, "use the given certificate")
+	require.Equal(t, "first", served(), "the previous one stays in use")
+	s.TLS = newPair(t, "second")
+	h.push(s)
+	require.Equal(t, "second", served())
 	require.Empty(t, h.stats().TLSError)
+	require.Equal(t, []string{"second"}, h.stats().Certificate.Names)
 }
 
 func TestStatsAnswersInTimeOrSaysSo(t *testing.T) {

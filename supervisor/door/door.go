@@ -57,6 +57,7 @@ func (d *door) apply(s State) error {
 	}
 	d.view.Store(v)
 	d.certs.use(s.TLS)
+	d.reissue()
 	if old.backend != nil && old.backend != v.backend {
 		old.backend.retire()
 		d.hold.suspect.Store(false)
@@ -72,9 +73,7 @@ func (d *door) apply(s State) error {
 func (d *door) hear() {
 	now := time.Now()
 	d.heard.Store(now.UnixNano())
-	v := d.view.Load()
-	d.certs.use(v.TLS)
-	if v.backend != nil {
+	if v := d.view.Load(); v.backend != nil {
 		v.backend.prune(now, idleFor)
 	}
 	d.giveBackMemory()
@@ -98,8 +97,13 @@ func (d *door) releaseIdle() {
 	}
 }
 
-// listen makes the set of listeners what is given: the files are ours from here on.
+// listen makes the set of listeners what is given: the files are ours from here on. Only the control loop calls it.
 func (d *door) listen(metas []listenerMeta, files []*os.File) {
+	d.replaceListeners(metas, files)
+	d.reissue()
+}
+
+func (d *door) replaceListeners(metas []listenerMeta, files []*os.File) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next := map[string]*listener{}
@@ -141,6 +145,7 @@ func (d *door) readStats() Stats {
 	s.Connections = d.open.count()
 	s.Held = d.hold.count()
 	s.TLSError = d.certs.problem()
+	s.Certificate = d.certs.describe()
 	s.Draining = d.draining.Load()
 	s.Listeners = map[string]string{}
 	d.mu.Lock()

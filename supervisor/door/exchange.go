@@ -33,9 +33,6 @@ func (c *conn) forward(v *view, n int) bool {
 		c.door.stats.bytesOut.Add(x.sent)
 		scratches.Put(x.buf)
 	}()
-	if c.view != v {
-		c.view, c.trusted = v, v.trusts(c.client.peer.addr)
-	}
 	size := n + int(max(0, c.head.length))
 	handed, err := x.ask(v, n, size)
 	if handed {
@@ -65,7 +62,7 @@ func (c *conn) forward(v *view, n int) bool {
 // ask sends the request and reads the head of its answer. A request that can be sent again, and was not answered at all, is handed over to be held: handed is true.
 func (x *exchange) ask(v *view, n, size int) (handed bool, err error) {
 	again := safeMethod(x.head.method) && x.head.length <= 0
-	x.buf.out = x.head.append(x.buf.out[:0], x.client.peer, x.trusted)
+	x.buf.out = x.head.append(x.buf.out[:0], x.client.peer, x.trusts(v))
 	x.buf.out = append(x.buf.out, x.in[x.r+n:x.r+size]...)
 	for {
 		if x.up, err = x.connect(v, again); err != nil {

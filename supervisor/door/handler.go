@@ -45,13 +45,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, v *view) {
-	switch p := peerOf(r); {
+	switch {
 	case r.Method == http.MethodConnect:
 		answerPlain(w, http.StatusMethodNotAllowed, "CONNECT is not offered here")
 	case ownPath([]byte(r.URL.Path)):
 		h.door.serveOwn(w, r, v)
-	case v.RedirectTLS && !p.tls && !v.trusts(p.addr):
-		http.Redirect(w, r, redirectTarget(v.ExternalURL, r), http.StatusPermanentRedirect)
+	case h.door.answersChallenge(w, r):
+	case h.sendHome(w, r, v):
 	case v.SetupToken != "" && makesAdmin(r) && !carriesToken(r, v):
 		refuseSetup(w, r)
 	case v.Mode == Progress || v.Mode == Maintenance:

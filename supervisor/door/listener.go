@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
@@ -124,7 +125,12 @@ func (d *door) serveTLS(c *client) {
 	t := tls.Server(c, d.tlsConfig)
 	_ = c.SetDeadline(time.Now().Add(d.view.Load().Limits.HeadTimeout))
 	if err := t.Handshake(); err != nil {
+		d.explainTLS(c, err)
 		c.Close()
+		return
+	}
+	if isChallenge(t) {
+		t.Close()
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
@@ -133,6 +139,16 @@ func (d *door) serveTLS(c *client) {
 		return
 	}
 	d.serveConn(c, t)
+}
+
+// explainTLS tells a client that speaks in clear on a port for TLS where it is.
+func (d *door) explainTLS(c *client, err error) {
+	var clear tls.RecordHeaderError
+	if !errors.As(err, &clear) || clear.Conn == nil {
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = c.Write(plainAnswer(&refusal{http.StatusBadRequest, "this port speaks TLS; write https:// before the address"}))
 }
 
 // books lists the open connections.

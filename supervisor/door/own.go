@@ -66,6 +66,9 @@ func (d *door) serveOwn(w http.ResponseWriter, r *http.Request, v *view) {
 	}
 	switch name {
 	case "healthz":
+		if v.Mark != "" {
+			w.Header().Set(MarkHeader, v.Mark)
+		}
 		answerYesNo(w, d.alive(v), "the supervisor lives", "nothing was heard of the supervisor for too long")
 	case "readyz":
 		answerYesNo(w, v.Ready && d.alive(v), "searches are answered", "searches are not answered now")
@@ -114,9 +117,4 @@ func plainAnswer(no *refusal) []byte {
 		head += "Retry-After: 5\r\n"
 	}
 	return []byte(head + "Content-Length: " + strconv.Itoa(len(body)+1) + "\r\n\r\n" + string(body) + "\n")
-}
-
-// redirectTarget is the same page at the appliance's own address.
-func redirectTarget(external string, r *http.Request) string {
-	return strings.TrimSuffix(external, "/") + r.URL.RequestURI()
 }

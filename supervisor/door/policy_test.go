@@ -265,22 +265,6 @@ func TestSetupIsDoneOnceTheBackendMadeTheAdministrator(t *testing.T) {
 	h.eventually("an answer without a body counts as well", func(st Stats) bool { return st.SetupDone })
 }
 
-func TestRedirectToTLS(t *testing.T) {
-	b := backendAt(t, "", http.HandlerFunc(hello))
-	s := proxyTo(b.Addr)
-	s.ExternalURL, s.RedirectTLS = "https://code.example.com/", true
-	h := newHouse(t, s)
-	resp, _ := h.do("GET", "/a?b=c", nil)
-	require.Equal(t, 308, resp.StatusCode)
-	require.Equal(t, "https://code.example.com/a?b=c", resp.Header.Get("Location"))
-	resp, _ = h.do("GET", "/-/appliance/healthz", nil)
-	require.Equal(t, 200, resp.StatusCode)
-	s.TrustedProxies = []string{"127.0.0.1"}
-	h.push(s)
-	resp, _ = h.do("GET", "/", nil)
-	require.Equal(t, 200, resp.StatusCode)
-}
-
 func TestE26NoDescriptorLeft(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -299,7 +283,7 @@ func TestE26NoDescriptorLeft(t *testing.T) {
 }
 
 func TestStateFaultsAreAllNamed(t *testing.T) {
-	err := State{Mode: "open", Backend: "frontend", TrustedProxies: []string{"10.0.0.0/99", "10.0.0.1"}, RedirectTLS: true, Limits: Limits{HoldFor: -1}}.Validate()
+	err := State{Mode: "open", Backend: "frontend", TrustedProxies: []string{"10.0.0.0/99", "10.0.0.1"}, Redirect: true, Limits: Limits{HoldFor: -1}}.Validate()
 	for _, part := range []string{`mode "open"`, `backend "frontend"`, `"10.0.0.0/99"`, "external URL", "negative"} {
 		require.ErrorContains(t, err, part)
 	}

@@ -34,16 +34,21 @@ type State struct {
 	Version        string        `json:"version"`
 	Release        string        `json:"release"`
 	Since          time.Time     `json:"since"`
-	Remaining      time.Duration `json:"remaining"` // estimate until the mode ends; 0: not known
-	Message        string        `json:"message"`   // one sentence for the pages, such as what an upgrade is doing; may be empty
-	ExternalURL    string        `json:"external_url"`
-	RedirectTLS    bool          `json:"redirect_tls"` // requests in clear, except from trusted proxies, are sent to ExternalURL, which must be https
+	Remaining      time.Duration `json:"remaining"`    // estimate until the mode ends; 0: not known
+	Message        string        `json:"message"`      // one sentence for the pages, such as what an upgrade is doing; may be empty
+	ExternalURL    string        `json:"external_url"` // the product's one address, scheme://host[:port]; may be empty
+	Redirect       bool          `json:"redirect"`     // GET and HEAD at any other scheme or host are sent to ExternalURL
 	TrustedProxies []string      `json:"trusted_proxies"`
 	SetupToken     string        `json:"setup_token"` // not empty: the first administrator can be made only with it
 	TLS            TLS           `json:"tls"`
+	ACME           ACME          `json:"acme"` // with a host, TLS is not used
+	Mark           string        `json:"mark"` // shown by healthz in MarkHeader: tells this door from any other
 	Limits         Limits        `json:"limits"`
 	BeatTimeout    time.Duration `json:"beat_timeout"` // healthz is 503 when nothing came from stage 1 for so long; 0: 30 s
 }
+
+// MarkHeader is where healthz shows State.Mark.
+const MarkHeader = "X-Appliance-Mark"
 
 // Service is what the pages say about one service.
 type Service struct {
@@ -52,12 +57,6 @@ type Service struct {
 	Reason     string   `json:"reason,omitempty"`
 	WaitingFor []string `json:"waiting_for,omitempty"`
 	Loss       string   `json:"loss,omitempty"` // what users lose while it is down
-}
-
-// TLS names the certificate chain and key, PEM. They are read again when they change on disk.
-type TLS struct {
-	CertFile string `json:"cert_file"`
-	KeyFile  string `json:"key_file"`
 }
 
 // Limits bound what clients can make the door use; zero values mean the defaults given.
@@ -111,7 +110,7 @@ func (s State) Validate() error {
 	if _, err := parsePrefixes(s.TrustedProxies); err != nil {
 		faults = append(faults, err)
 	}
-	if u, err := url.Parse(s.ExternalURL); err != nil || s.RedirectTLS && (u.Scheme != "https" || u.Host == "") {
+	if u, err := url.Parse(s.ExternalURL); err != nil || s.Redirect && (u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "") {
 		faults = append(faults, fmt.Errorf("door state: external URL %q cannot be redirected to (want https://host)", s.ExternalURL))
 	}
 	l := s.Limits

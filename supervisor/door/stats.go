@@ -26,7 +26,8 @@ type Stats struct {
 	Refused     uint64                   `json:"refused"`      // connections beyond the limit, or without a descriptor
 	BytesIn     int64                    `json:"bytes_in"`     // of requests to the backend
 	BytesOut    int64                    `json:"bytes_out"`    // of the backend's answers; heads included where the fast path wrote them
-	TLSError    string                   `json:"tls_error"`    // why the certificate on disk is not the one in use; empty if it is
+	TLSError    string                   `json:"tls_error"`    // why there is no certificate, or not the one that there should be; empty: all is well
+	Certificate *Certificate             `json:"certificate"`  // in use; nil: none
 	Listeners   map[string]string        `json:"listeners"`    // name -> address
 	Draining    bool                     `json:"draining"`
 	SetupDone   bool                     `json:"setup_done"` // a request that needed the setup token came with it and was answered 2xx: there is an administrator

@@ -101,7 +101,7 @@ func TestClientGoneCancelsRequest(t *testing.T) {
 	}))
 	secure, f := listenerFile(t)
 	s := proxyTo(b.Addr)
-	s.TLS = writePair(t, t.TempDir(), "x")
+	s.TLS = newPair(t, "x")
 	h := newHouse(t, s, Listener{Name: "tls", File: f, TLS: true})
 	for name, dial := range map[string]func() (net.Conn, error){
 		"clear": func() (net.Conn, error) { return net.Dial("tcp", h.addr) },

@@ -13,7 +13,8 @@ type view struct {
 	State
 	modeIndex int
 	trusted   []netip.Prefix
-	backend   *backend // nil without an address
+	backend   *backend   // nil without an address
+	canonical *canonical // nil: nothing is redirected
 }
 
 // newView takes the backend of old if it is still the same, with its idle connections.
@@ -30,7 +31,7 @@ func newView(s State, old *view) (*view, error) {
 	if s.Product == "" {
 		s.Product = "The appliance"
 	}
-	v := &view{State: s, trusted: trusted}
+	v := &view{State: s, trusted: trusted, canonical: newCanonical(s)}
 	for i, m := range modes {
 		if m == s.Mode {
 			v.modeIndex = i
@@ -45,6 +46,9 @@ func newView(s State, old *view) (*view, error) {
 	}
 	return v, nil
 }
+
+// servesTLS says whether the door itself speaks TLS with clients, rather than a proxy before it.
+func (v *view) servesTLS() bool { return v.TLS != (TLS{}) || v.ACME.Host != "" }
 
 // trusts says whether forwarded headers of this peer are believed.
 func (v *view) trusts(a netip.Addr) bool {

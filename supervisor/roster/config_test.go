@@ -66,7 +66,7 @@ services:
 `})
 	s.release("1.0.0", nil)
 	r := s.load()
-	require.Equal(t, "127.0.0.1:7081", string(r.Site.Listen))
+	require.Equal(t, []keys.Listener{"127.0.0.1:7081"}, r.Site.Listen)
 	require.Equal(t, 90*time.Second, r.Site.StopTimeout)
 	require.Equal(t, "192.0.2.7/32", r.Site.TrustedProxies[1].String())
 	require.True(t, *r.Site.Log.Stdout)

@@ -9,12 +9,14 @@ import (
 
 // Site is the site's file, appliance.yaml; a zero value means that it says nothing. A field with its tags is a key: see package keys.
 type Site struct {
-	Listen         keys.Address   `yaml:"listen,omitempty" json:"listen,omitempty" doc:"host:port of the front door; without a host on all interfaces" example:"127.0.0.1:7081" unset:"127.0.0.1:7080, in the image :7080" flag:"--listen" env:"APPLIANCE_LISTEN" changing:"the front door listens anew; nothing is restarted"`
-	TLS            TLS            `yaml:"tls,omitempty" json:"tls,omitzero" doc:"the front door's certificate; both keys or none" changing:"the front door serves it at once; nothing is restarted"`
-	TrustedProxies []keys.Network `yaml:"trusted_proxies,omitempty" json:"trusted_proxies,omitempty" doc:"proxies before the front door whose X-Forwarded headers are believed" example:"[10.0.0.0/8, 192.0.2.7]" unset:"nobody's" changing:"counts at once; nothing is restarted"`
-	Metrics        Metrics        `yaml:"metrics,omitempty" json:"metrics,omitzero" doc:"the appliance's own metrics"`
-	StopTimeout    time.Duration  `yaml:"stop_timeout,omitempty" json:"stop_timeout,omitempty" doc:"for the whole ordered stop" example:"90s" min:"1s" max:"24h" unset:"180s, in the image 9s" flag:"--stop-timeout" env:"APPLIANCE_STOP_TIMEOUT" changing:"counts from the next start of the appliance on"` // nanoseconds in JSON
-	Log            SiteLog        `yaml:"log,omitempty" json:"log,omitzero" doc:"the services' output"`
+	URL            keys.URL        `yaml:"url,omitempty" json:"url,omitempty" doc:"the product's one address: where the front door listens, and where pages at any other address are sent" example:"https://code.example.com" unset:"any address is right" changing:"the front door listens anew; nothing is restarted"`
+	Listen         []keys.Listener `yaml:"listen,omitempty" json:"listen,omitempty" one:"true" unique:"true" doc:"addresses of the front door; without a host on all interfaces, without http:// or https:// TLS if there is a certificate, but for port 80" example:"127.0.0.1:7081" unset:"as url says; else 127.0.0.1:7080, in the image :7080" flag:"--listen" env:"APPLIANCE_LISTEN" changing:"the front door listens anew; nothing is restarted"`
+	TLS            TLS             `yaml:"tls,omitempty" json:"tls,omitzero" doc:"the front door's certificate; both keys or none" changing:"the front door serves it at once; nothing is restarted"`
+	ACME           *ACME           `yaml:"acme,omitempty" json:"acme,omitempty" doc:"the front door gets its certificate by itself and renews it" changing:"the front door asks for one, or takes the one that it keeps; nothing is restarted"` // nil: it does not
+	TrustedProxies []keys.Network  `yaml:"trusted_proxies,omitempty" json:"trusted_proxies,omitempty" doc:"proxies before the front door whose X-Forwarded headers are believed" example:"[10.0.0.0/8, 192.0.2.7]" unset:"nobody's" changing:"counts at once; nothing is restarted"`
+	Metrics        Metrics         `yaml:"metrics,omitempty" json:"metrics,omitzero" doc:"the appliance's own metrics"`
+	StopTimeout    time.Duration   `yaml:"stop_timeout,omitempty" json:"stop_timeout,omitempty" doc:"for the whole ordered stop" example:"90s" min:"1s" max:"24h" unset:"180s, in the image 9s" flag:"--stop-timeout" env:"APPLIANCE_STOP_TIMEOUT" changing:"counts from the next start of the appliance on"` // nanoseconds in JSON
+	Log            SiteLog         `yaml:"log,omitempty" json:"log,omitzero" doc:"the services' output"`
 
 	services.External `yaml:",inline"`
 
@@ -31,6 +33,28 @@ type TLS struct {
 func (*TLS) Check(given func(string) bool, fault func(key, text string)) {
 	if given("cert") != given("key") {
 		fault("", "needs both cert and key")
+	}
+}
+
+// ACME is how the front door gets its certificate by itself (RFC 8555).
+type ACME struct {
+	AcceptTerms bool      `yaml:"accept_terms,omitempty" json:"accept_terms" only:"true" doc:"you agree to the authority's terms of service" example:"true" unset:"no certificate is asked for: the configuration is refused"`
+	Directory   string    `yaml:"directory,omitempty" json:"directory" doc:"the authority's directory" pattern:"^https://[^/]+(/.*)?$" wants:"an https:// address" default:"https://acme-v02.api.letsencrypt.org/directory" example:"https://ca.example.com/acme/acme/directory"`
+	Email       string    `yaml:"email,omitempty" json:"email,omitempty" doc:"where the authority writes to" example:"admin@example.com" unset:"nowhere"`
+	CA          keys.File `yaml:"ca,omitempty" json:"ca,omitempty" doc:"certificates to trust the authority's server by, PEM" example:"tls/ca.pem" unset:"those of this machine"`
+	EAB         EAB       `yaml:"eab,omitempty" json:"eab,omitzero" doc:"an account that the authority knows from elsewhere; both keys or none"`
+}
+
+// EAB names an account that the authority knows from elsewhere; both or none.
+type EAB struct {
+	KeyID   string    `yaml:"key_id,omitempty" json:"key_id" doc:"its name" example:"kid-1"`
+	KeyFile keys.File `yaml:"key_file,omitempty" json:"key_file" doc:"a file with its key, base64url" example:"secrets/acme-eab"`
+}
+
+// Check refuses one without the other.
+func (*EAB) Check(given func(string) bool, fault func(key, text string)) {
+	if given("key_id") != given("key_file") {
+		fault("", "needs both key_id and key_file")
 	}
 }
 

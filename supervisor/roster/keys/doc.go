@@ -19,6 +19,7 @@
 //	null      null is a value; the text says what it means
 //	only      the one value of a bool that makes sense
 //	unique    entries of a list differ
+//	one       a list of one entry may be written without the list
 //	without   keys of the field's struct that it does not have here, separated by commas
 //	changing  what a change of it does to what runs; inherited by what is inside
 //	flag, env the flag and the variable that win over the file

@@ -20,18 +20,27 @@ func (*Address) Notation() (what, example, pattern string) {
 // UnmarshalText reads it.
 func (a *Address) UnmarshalText(content []byte) error {
 	text := string(content)
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return fmt.Errorf("%q is no address; write host:port, such as 127.0.0.1:7080 or :7080", text)
-	}
-	if number, err := strconv.ParseUint(port, 10, 32); err != nil || number > 65535 {
-		return fmt.Errorf("port %q is outside 0..65535", port)
-	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
-		return fmt.Errorf("%q is no IP address of this machine", host)
+	if _, _, err := SplitAddress(text); err != nil {
+		return err
 	}
 	*a = Address(text)
 	return nil
+}
+
+// SplitAddress reads host:port.
+func SplitAddress(text string) (host string, port int, err error) {
+	host, digits, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is no address; write host:port, such as 127.0.0.1:7080 or :7080", text)
+	}
+	number, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || number > 65535 {
+		return "", 0, fmt.Errorf("port %q is outside 0..65535", digits)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
+		return "", 0, fmt.Errorf("%q is no IP address of this machine", host)
+	}
+	return host, int(number), nil
 }
 
 // Network is an IP address or a network of them.

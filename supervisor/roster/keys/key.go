@@ -108,6 +108,9 @@ func may(t reflect.Type, tag reflect.StructTag) string {
 		low, high := numbers(tag)
 		return fmt.Sprintf("a number, %d..%d", low, high)
 	case reflect.Slice:
+		if tag.Get("one") != "" {
+			return may(t.Elem(), tag) + ", or a list of such"
+		}
 		return "a list; each entry: " + may(t.Elem(), tag)
 	case reflect.Struct, reflect.Map:
 		return "a mapping"

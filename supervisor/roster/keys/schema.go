@@ -44,7 +44,7 @@ func typeSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		}
 		return s
 	case reflect.Slice:
-		return map[string]any{"type": "array", "items": schema(t.Elem(), tag), "uniqueItems": tag.Get("unique") != ""}
+		return listSchema(t, tag)
 	case reflect.Bool:
 		return boolSchema(tag)
 	case reflect.Int, reflect.Int64:
@@ -76,6 +76,15 @@ func structSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		properties[f.name] = s
 	}
 	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+}
+
+func listSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
+	item := schema(t.Elem(), tag)
+	list := map[string]any{"type": "array", "items": item, "uniqueItems": tag.Get("unique") != ""}
+	if tag.Get("one") != "" {
+		return map[string]any{"anyOf": []any{item, list}}
+	}
+	return list
 }
 
 // plain is YAML of a tag as a value that JSON can hold.

@@ -114,6 +114,9 @@ func (r *Reader) names(n *yaml.Node, path string, v reflect.Value, tag reflect.S
 }
 
 func (r *Reader) list(n *yaml.Node, path string, v reflect.Value, tag reflect.StructTag) bool {
+	if tag.Get("one") != "" && n.Kind == yaml.ScalarNode && !isNull(n) {
+		n = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}, Line: n.Line, Column: n.Column}
+	}
 	if n.Kind != yaml.SequenceNode {
 		r.At(n, "%s must be a list such as [a, b], not %s", path, describe(n))
 		return false
