@@ -89,7 +89,7 @@ func (a *ACME) check(host string) error {
 	}
 	_, err := netip.ParseAddr(host)
 	if a.Directory == letsEncrypt && (err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")) {
-		return invalid(fmt.Errorf("Let's Encrypt gives no certificate for %q", host), "use a public host name, tls with files of your own, or acme.directory of a private authority")
+		return invalid(fmt.Errorf("no certificate for %q can be had from Let's Encrypt", host), "use a public host name, tls with files of your own, or acme.directory of a private authority")
 	}
 	return nil
 }
