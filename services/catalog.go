@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // All returns the built-in definitions in the order of the graph, each as it is without a version.
@@ -46,10 +47,17 @@ func Products() []string {
 	return slices.Compact(out)
 }
 
-// isBuiltIn reports whether this package defines a service of that name, in whatever version.
-func isBuiltIn(name string) bool {
-	return slices.ContainsFunc(All(), func(d Definition) bool { return d.Name == name })
-}
+// IsBuiltIn reports whether this package defines a service of that name, in whatever version.
+func IsBuiltIn(name string) bool { return builtInNames()[name] }
+
+// builtInNames are found once: making all definitions takes a third of a millisecond, and every drop-in asks.
+var builtInNames = sync.OnceValue(func() map[string]bool {
+	known := map[string]bool{}
+	for _, d := range All() {
+		known[d.Name] = true
+	}
+	return known
+})
 
 // In reports whether this version of this product carries the service.
 func (d Definition) In(product, version string) bool {

@@ -39,7 +39,7 @@ func (s Selection) Effective() ([]Effective, error) {
 		out = append(out, e)
 	}
 	for _, d := range s.DropIns {
-		if isBuiltIn(d.Name) {
+		if IsBuiltIn(d.Name) {
 			faults = append(faults, fmt.Errorf("%s: %s is a built-in service; change it under services.%s in appliance.yaml", d.Origin, d.Name, d.Name))
 			continue
 		}
@@ -112,7 +112,7 @@ func unknownOverrides(overrides map[string]Override, known []Effective) []error 
 		if slices.ContainsFunc(known, func(e Effective) bool { return e.Name == name }) {
 			continue
 		}
-		if !isBuiltIn(name) { // else in another release: kept for it
+		if !IsBuiltIn(name) { // else in another release: kept for it
 			faults = append(faults, fmt.Errorf("services.%s: this release has no such service; it has %s", name, strings.Join(effectiveNames(known), ", ")))
 		}
 	}

@@ -140,11 +140,14 @@ func (s *Supervisor) supervise() error {
 // load finds what is to run. A later life of a supervisor goes on with the plan that was accepted last: an edit that nobody has asked to be
 // read must not change what runs, nor let a service that left the configuration run on without a supervisor.
 func (s *Supervisor) load(stored map[string][]*os.File) error {
-	r, err := s.accepted(stored)
-	if s.hello.Run <= 1 || err != nil {
-		if s.hello.Run > 1 {
+	var r *roster.Roster
+	var err error
+	if s.hello.Run > 1 {
+		if r, err = s.accepted(stored); err != nil {
 			s.log.Error("reading the configuration anew", "err", err)
 		}
+	}
+	if r == nil {
 		if r, err = roster.Load(s.opts.Roster); err != nil {
 			return err
 		}

@@ -101,9 +101,8 @@ func (c *config) readEntry(dir string, entry os.DirEntry) (keys.Faults, error) {
 
 // readDropIns reads a file of services.d: names of services, each with its definition.
 func (c *config) readDropIns(r *keys.Reader, top *yaml.Node) {
-	builtIn := names(services.All())
 	r.EachKey(top, "", func(key, value *yaml.Node) {
-		if slices.Contains(builtIn, key.Value) {
+		if services.IsBuiltIn(key.Value) {
 			r.At(key, "%s is a built-in service; change it under services.%s in appliance.yaml", key.Value, key.Value)
 			return
 		}
@@ -171,7 +170,7 @@ func (c *config) selection(product, version string) (services.Selection, error) 
 	for _, one := range c.said {
 		switch {
 		case slices.Contains(known, one.name):
-		case slices.Contains(names(services.All()), one.name):
+		case services.IsBuiltIn(one.name):
 			c.warnings = append(c.warnings, fmt.Sprintf("%s:%d: services.%s has no effect: this release has no such service", one.at().File, one.at().Line, one.name))
 			continue
 		default:
