@@ -58,11 +58,7 @@ func (s *stage0) killRound() []stat {
 			seen[st.pid] = st
 		}
 	}
-	below, err := descendants(os.Getpid())
-	if err != nil && os.Getpid() == 1 {
-		_ = unix.Kill(-1, unix.SIGKILL) // no /proc: as process 1 everything else is below us
-	}
-	for _, st := range below {
+	for _, st := range s.below() {
 		_ = unix.Kill(st.pid, unix.SIGKILL)
 		if !st.dead() {
 			seen[st.pid] = st
@@ -73,6 +69,18 @@ func (s *stage0) killRound() []stat {
 		all = append(all, st)
 	}
 	return all
+}
+
+// below is everything that descends from us. Whoever has no child has no descendant: then /proc, with all that the machine runs, is not read.
+func (s *stage0) below() []stat {
+	if s.reap() == noChildren {
+		return nil
+	}
+	below, err := descendants(os.Getpid())
+	if err != nil && os.Getpid() == 1 {
+		_ = unix.Kill(-1, unix.SIGKILL) // no /proc: as process 1 everything else is below us
+	}
+	return below
 }
 
 // killCgroup kills everything in dir and below, with cgroup.kill where the kernel has it, and returns who was there. A
