@@ -138,6 +138,7 @@ var roles = map[string]func(){
 	"bomb": bomb,
 	"eat":  eat,
 	"fork": fork,
+	"bind": bindAll,
 	"open": openAndTell,
 	"ns":   inCgroupNamespace,
 	"ro":   withReadOnlyCgroups,

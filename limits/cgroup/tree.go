@@ -23,6 +23,7 @@ type Tree struct {
 	unified *hierarchy   // cgroup2, with controllers or bare; nil without one
 	legacy  []*hierarchy // v1, those of memory, cpu, pids and cpuacct that are of use
 	family  []int        // processes that enter the leaf with us
+	binding binding      // programs that keep listeners on loopback
 }
 
 // Grade is the best means by which any budget is in force.
