@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Exposed is a listener of a plan that nothing keeps on loopback. It is an error for whoever must not have one, and a warning for the others.
+// Exposed is a listener of a plan that its program cannot keep on loopback. Where the kernel cannot do it either (see [Instance.Loopback]), it is an
+// error for whoever must not have one, and a warning for the others.
 type Exposed struct{ Instance, Port, Address string }
 
 func (x Exposed) Error() string {

@@ -42,6 +42,6 @@ func dirtyDatabase() Final {
 	return Final{
 		Signal: true, // killed midway it left the database dirty in 5 of 5 tries (observed, 3.38)
 		Log:    `dirty database`,
-		Remedy: "restore the backup or snapshot that was taken before the migration, or repair the database as `sourcegraph logs migrator` says",
+		Remedy: "a migration that fails or is cut off leaves its database dirty: restore the backup or snapshot that was taken before it, or repair the database as `sourcegraph logs migrator` says",
 	}
 }

@@ -31,6 +31,7 @@ type Instance struct {
 	Dir       string            // working directory, also HOME: one of Data
 	RunDir    string            // below the run directory, for files and sockets: made before each start, 0700, owned by the service's user
 	Addresses map[string]string // port name -> 127.0.0.1:port
+	Loopback  bool              // where the kernel can, it keeps what listens on all interfaces on loopback
 	Needs     []string          // instance names
 	Wants     []string          // instance names
 

@@ -75,7 +75,7 @@ func Build(in Input) (Plan, error) {
 func (in Input) instance(list []Effective, e Effective, n int) (Instance, error) {
 	inst := Instance{
 		Service: e.Name, Number: n, Replicas: e.Count, Kind: e.Kind, Wanted: !e.Disabled, Loss: e.Loss, Origin: e.Origin,
-		Addresses: map[string]string{}, User: e.User, Caps: e.Caps,
+		Addresses: map[string]string{}, Loopback: e.Origin == BuiltIn, User: e.User, Caps: e.Caps,
 		Ready: clone(e.Ready), Live: clone(e.Live), Start: e.Start, Stop: e.Stop, Restart: e.Restart, Log: e.Log, Budget: e.Budget, Metrics: e.Metrics,
 		Needs: instances(list, e.Needs), Wants: instances(list, e.Wants),
 	}

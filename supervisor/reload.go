@@ -29,6 +29,9 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := checkDescriptors(len(next.Plan.Instances)); err != nil {
 		return api.Change{}, asAPIError(err)
 	}
+	if _, err := s.admitExposed(next, false); err != nil {
+		return api.Change{}, asAPIError(err)
+	}
 	front, err := s.openFront(next)
 	if err != nil {
 		return api.Change{}, asAPIError(err)

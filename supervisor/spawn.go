@@ -158,6 +158,9 @@ func (h *Host) bound(u *unit, l *life, inst services.Instance) error {
 			return fmt.Errorf("make the cgroup of %s: %w", u.name, err)
 		}
 		l.group = group
+		if inst.Loopback {
+			h.keepOnLoopback(u, group)
+		}
 		l.ooms, _ = group.OOMKills() // not told: then no kill is taken for one
 		h.tell(stage0.Message{Type: stage0.Know, Name: u.name, Run: l.run, Cgroup: l.cgroups()})
 	}

@@ -41,6 +41,7 @@ type Options struct {
 	StopTimeout time.Duration
 	Log         io.Writer `json:"-"` // the appliance's own events, for people
 
+	Image         bool   // in the image: the network is the container's own
 	DefaultListen string // front door's address when neither flag nor file says one; empty: 127.0.0.1:7080
 }
 
@@ -131,6 +132,13 @@ func (s *Supervisor) supervise() error {
 		return s.refuse(err)
 	}
 	defer s.host.spawner.Close()
+	why, err := s.admitExposed(s.roster, s.hello.Run > 1)
+	if err != nil {
+		return s.refuse(err)
+	}
+	if why != "" {
+		s.grade.Why = append(s.grade.Why, why)
+	}
 	if err := s.begin(inv); err != nil {
 		return s.refuse(err)
 	}

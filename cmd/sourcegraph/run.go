@@ -80,6 +80,7 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 			}
 		}
 	}
+	o.Image = image
 	if image {
 		o.DefaultListen = ":7080"
 	}

@@ -63,9 +63,6 @@ func Load(o Options) (*Roster, error) {
 		return nil, err
 	}
 	r.Warnings = append(append(conf.warnings, lacking...), r.wishes(conf)...)
-	for _, x := range r.Plan.Exposed {
-		r.Warnings = append(r.Warnings, x.Error()+"; "+x.Hint())
-	}
 	return r, nil
 }
 
