@@ -151,7 +151,10 @@ func (a *appliance) configure(service string, lines ...string) {
 // configureAll does so with more keys of any number of services.
 func (a *appliance) configureAll(more map[string][]string) {
 	a.t.Helper()
-	yaml := "services:\n"
+	yaml := "services: {}\n"
+	if len(a.ports) > 0 {
+		yaml = "services:\n"
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
 		yaml += "  " + name + ":\n    " + a.ports[name] + "\n"
 		for _, line := range more[name] {

@@ -20,20 +20,8 @@ func TestOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; what runs here is an ordinary user already")
 	}
-	uid := uint32(strangerUID)
-	if found, _ := filepath.Glob("/usr/lib/*/libnss_wrapper.so"); len(found) == 0 {
-		uid = 65534 // nobody has an entry
-		t.Log("no libnss_wrapper: as nobody")
-	}
 	a := install(t)
-	for _, d := range []string{a.data(), a.conf(), a.src()} {
-		require.NoError(t, os.Chown(d, int(uid), int(uid)))
-	}
-	home := filepath.Join(a.dir, "home")
-	require.NoError(t, os.Mkdir(home, 0o755))
-	require.NoError(t, os.Chown(home, int(uid), int(uid)))
-	a.env = []string{"HOME=" + home, "XDG_STATE_HOME=", "XDG_CONFIG_HOME="}
-	a.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	uid := a.asStranger()
 	needles := a.stock()
 	st, services := a.status()
 	require.Equal(t, "partial", st.Grade.Isolation)
@@ -74,4 +62,23 @@ func TestOrdinaryUser(t *testing.T) {
 		a.answers("needle count:all", needles)
 	})
 	require.Equal(t, 0, a.stop(), a.out)
+}
+
+// asStranger lets it run as a user without a passwd entry, where libnss_wrapper is there to give it one, else as nobody, who has an entry.
+func (a *appliance) asStranger() (uid uint32) {
+	a.t.Helper()
+	uid = uint32(strangerUID)
+	if found, _ := filepath.Glob("/usr/lib/*/libnss_wrapper.so"); len(found) == 0 {
+		uid = 65534
+		a.t.Log("no libnss_wrapper: as nobody")
+	}
+	for _, d := range []string{a.data(), a.conf(), a.src()} {
+		require.NoError(a.t, os.Chown(d, int(uid), int(uid)))
+	}
+	home := filepath.Join(a.dir, "home")
+	require.NoError(a.t, os.Mkdir(home, 0o755))
+	require.NoError(a.t, os.Chown(home, int(uid), int(uid)))
+	a.env = []string{"HOME=" + home, "XDG_STATE_HOME=", "XDG_CONFIG_HOME="}
+	a.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return uid
 }
