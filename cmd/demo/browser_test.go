@@ -169,7 +169,7 @@ func TestPageByKeyboard(t *testing.T) {
 	b.until("document.activeElement.id", "q")
 	b.press("ArrowDown", "Enter")
 	b.until("document.title", "main.go · "+strings.TrimPrefix(src, "/")+"/one – demo")
-	require.Contains(t, b.eval("document.querySelector('.line:target').textContent"), "needle")
+	b.until("document.querySelector('.line:target')?.textContent.includes('needle')", "true")
 
 	b.open(s.url("/search?q=patternType:regexp+%5B"))
 	b.until("document.querySelector('#alert strong')?.textContent", "Invalid regular expression")
