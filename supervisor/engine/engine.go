@@ -69,6 +69,9 @@ func (e *Engine) Add(insts []services.Instance, before map[string]View) error {
 	for _, a := range fresh {
 		a.machine = NewMachine(a.inst, dependents[a.name], e.jitter)
 		a.neighbours = neighboursOf(a.inst, e.actors, dependents[a.name])
+		if old, ok := before[a.name]; ok { // whoever looks before its goroutine runs sees it as it was left, not as none
+			e.views[a.name] = old
+		}
 	}
 	e.rewireLocked(fresh)
 	e.mu.Unlock()
