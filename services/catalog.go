@@ -74,6 +74,9 @@ func (d Definition) At(product, version string) Definition {
 	d.Demand.Knobs = slices.DeleteFunc(slices.Clone(d.Demand.Knobs), func(k Knob) bool {
 		return k.In != nil && !slices.ContainsFunc(k.In, func(r Releases) bool { return r.Contains(product, version) })
 	})
+	d.Outbound = slices.DeleteFunc(slices.Clone(d.Outbound), func(to Destination) bool {
+		return to.In != nil && !slices.ContainsFunc(to.In, func(r Releases) bool { return r.Contains(product, version) })
+	})
 	if slices.ContainsFunc(d.Ports, func(p Port) bool { return p.Fixed }) {
 		d.Replicas.Max = 1
 	}

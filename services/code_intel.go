@@ -59,6 +59,7 @@ func codeIntelWorker(name string, debug int, http Port) Definition {
 		Budget:  Budget{Memory: 4 * gib, CPUWeight: 50, Pids: 512}, // memory: compose @v7.5.4453; background work gives way
 		// Floor: 71 MB idle (observed, 3.38), twice that for a small index.
 		Demand:   Demand{Floor: 160 * mib, Elastic: ElasticLoad, OOMRank: 5, Knobs: goKnobs()},
+		Outbound: []Destination{siteStore()},
 		Metrics:  goMetrics(),
 		Snapshot: SnapshotNever,
 	}

@@ -44,6 +44,7 @@ type Definition struct {
 	Replicas Replicas
 	Switch   Switch        // how an upgrade replaces it
 	Snapshot SnapshotClass // whether an upgrade's snapshot must contain its data
+	Outbound []Destination // what it calls outside this machine; empty: nothing
 	Optional string        // why it is off unless services.<name>.disabled: false; empty: it runs
 	Spare    bool          // a release may lack its program: then it is off, and what users lose is said
 	Origin   string        // "built in", or the drop-in file that defines it
@@ -123,9 +124,16 @@ type Step struct {
 
 // File is a file that the appliance writes for a service, owned by the service's user.
 type File struct {
-	Path    string
+	Path    string // its directory is made, too, when it is not there
 	Mode    uint32
-	Content string // may hold secrets
+	Content string   // may hold secrets
+	From    []Source `json:",omitempty"` // files of the site that are written in its stead, one behind the other
+}
+
+// Source is a file of the site that is read each time it is needed, so that its content is part of no plan.
+type Source struct {
+	Path  string
+	Stamp string `json:",omitempty"` // another when the file has changed
 }
 
 // Data is a directory that a service writes: made before the first start, 0700, owned by the service's user.

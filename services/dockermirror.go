@@ -17,6 +17,7 @@ func dockerMirror() Definition {
 		Live:     liveHTTP("/v2/", "http"),
 		Log:      serviceLog("json"),
 		Budget:   Budget{Memory: 512 << 20, CPUWeight: 25, Pids: 128}, // ours
+		Outbound: []Destination{{To: "registry-1.docker.io", What: "images that executors ask for", Off: "services.docker-mirror.disabled: true, which it is at first"}},
 		Metrics:  &Metrics{Port: "debug", Path: "/metrics"},
 	})
 }

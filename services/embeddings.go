@@ -32,6 +32,7 @@ func embeddings() Definition {
 		Demand: Demand{Floor: gib, Share: 8, Elastic: ElasticCache, OOMRank: 5, Knobs: goKnobs(Knob{
 			Name: "EMBEDDINGS_CACHE_SIZE", Of: OfMemory, Percent: 40, Why: "an index being loaded needs as much again. The number is ours",
 		})},
+		Outbound: []Destination{{To: "language models", What: "a question becomes a vector", Off: "embeddings in the site configuration: {\"enabled\": false}"}, siteStore()},
 		Metrics:  goMetrics(),
 		Replicas: Replicas{Max: 1},
 		Switch:   StopThenStart, // its port is a constant

@@ -36,6 +36,7 @@ func executor() Definition {
 		Log:      serviceLog("json"),
 		Budget:   Budget{Memory: 4 << 30, CPUWeight: 50, Pids: 4096}, // memory: compose @v7.5.4453
 		Metrics:  goMetrics(),
+		Outbound: executorDestinations(),
 		Variants: []Variant{executorOneQueue()},
 	})
 }

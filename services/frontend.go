@@ -38,6 +38,7 @@ func frontend() Definition {
 		Replicas: Replicas{Max: 1, Driver: "users"},
 		Switch:   SideBySide, // two adjacent minor versions may share a database. src: sourcegraph/docs: self-hosted/updates
 		Snapshot: SnapshotAlways,
+		Outbound: frontendDestinations(),
 		Variants: goVariants(frontendVariants()...),
 	}
 }

@@ -27,6 +27,7 @@ func githubProxy() Definition {
 		Budget:  Budget{Memory: gib, CPUWeight: 50, Pids: 256}, // memory: compose @v5.2.7
 		// Floor: 20 MB (observed, 3.38), twice that. Share: compose's GB.
 		Demand:   Demand{Floor: 48 * mib, Share: 1, Elastic: ElasticLoad, OOMRank: 3, Knobs: goKnobs()},
+		Outbound: []Destination{{To: "api.github.com", What: "all that the others ask GitHub for", Off: "no connection to github.com"}},
 		Metrics:  goMetrics(),
 		Replicas: Replicas{Max: 1, Once: "it counts the requests of all services"},
 		Switch:   StopThenStart,

@@ -39,6 +39,7 @@ func gitserver() Definition {
 		Replicas: Replicas{Max: 64, Driver: "repositories", Identity: true},
 		Switch:   StopThenStart, // no lock: a second one empties the live one's .tmp before it fails to bind (observed, 3.38)
 		Snapshot: SnapshotShared,
+		Outbound: []Destination{codeHosts("it clones and fetches, through the proxy unless by ssh:// or git://")},
 		Variants: goVariants(gitserverVariants()...),
 	}
 }

@@ -24,11 +24,12 @@ func grafana() Definition {
 			{Name: "datasources", Path: "shared/grafana/provisioning/datasources", Class: DataNone},
 			{Name: "providers", Path: "shared/grafana/provisioning/dashboards", Class: DataNone},
 		},
-		Ready:   readyHTTP("/api/health", "http"),
-		Live:    liveHTTP("/api/health", "http"),
-		Log:     serviceLog("logfmt"),
-		Budget:  Budget{Memory: 1 << 30, CPUWeight: 25, Pids: 256}, // memory: compose @v7.5.4453
-		Metrics: &Metrics{Port: "http", Path: "/metrics"},
+		Ready:    readyHTTP("/api/health", "http"),
+		Live:     liveHTTP("/api/health", "http"),
+		Log:      serviceLog("logfmt"),
+		Budget:   Budget{Memory: 1 << 30, CPUWeight: 25, Pids: 256}, // memory: compose @v7.5.4453
+		Metrics:  &Metrics{Port: "http", Path: "/metrics"},
+		Outbound: grafanaDestinations(),
 	})
 }
 

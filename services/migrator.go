@@ -30,6 +30,8 @@ func migrator() Definition {
 		Replicas: Replicas{Max: 1, Once: "it migrates a database once"},
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
+		// src: sourcegraph/docs: self-hosted/updates (--ignore-migrator-update)
+		Outbound: []Destination{{To: "sourcegraph.com", What: "`migrator upgrade` asks for a newer migrator; `migrator up`, which runs here, does not", Off: "--ignore-migrator-update"}},
 		Variants: goVariants(),
 	}
 }

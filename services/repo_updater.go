@@ -32,6 +32,7 @@ func repoUpdater() Definition {
 		Replicas: Replicas{Max: 1, Once: "the repository scheduler keeps its queue in memory"}, // src: sourcegraph/docs: self-hosted/deploy/scale
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
+		Outbound: []Destination{codeHosts("lists of repositories, permissions")},
 		Variants: goVariants(jaegerAgent(), loopbackBefore5(http), openFrom5(http), Variant{
 			In:     between("3.38", "5.3"),
 			Why:    "it calls github.com through github-proxy. src: sourcegraph/deploy-sourcegraph-docker: docker-compose.yaml @v3.38.0",

@@ -39,6 +39,9 @@ type Input struct {
 
 const loopback = "127.0.0.1"
 
+// direct is what is never reached through a proxy. It is all of the plan: every address that a service is told is on loopback, none is a name.
+const direct = "127.0.0.1,localhost,::1"
+
 // homeData is the data directory that is a service's HOME, when its definition has one of that name.
 const homeData = "home"
 
@@ -235,7 +238,7 @@ func (in Input) env(list []Effective, e Effective) map[string]string {
 	env := map[string]string{
 		"HOME":     "{{ .Home }}",
 		"LANG":     "C.UTF-8",
-		"NO_PROXY": "127.0.0.1,localhost,::1", // a proxy for internal traffic breaks it
+		"NO_PROXY": direct, // a proxy for internal traffic breaks it
 		"PATH":     strings.Trim(path, ":"),
 		"TZ":       "UTC", // sessions of PostgreSQL must be UTC
 	}

@@ -37,6 +37,7 @@ func worker() Definition {
 		Replicas: Replicas{Max: 1, Once: "the licence check and, since 6.4, the repository scheduler run exactly once"}, // src: sourcegraph/docs: self-hosted/workers
 		Switch:   StopThenStart,
 		Snapshot: SnapshotNever,
+		Outbound: workerDestinations(),
 		Variants: goVariants(workerVariants(http)...),
 	}
 }

@@ -32,7 +32,7 @@ func (h *Host) prepare(u *unit, l *life, inst *services.Instance, acc account) e
 		}
 	}
 	for _, f := range inst.Files {
-		if err := writeFile(f, acc); err != nil {
+		if err := h.writeFile(l, f, acc); err != nil {
 			return &configError{fmt.Errorf("write %s for %s: %w", f.Path, u.name, err), false}
 		}
 	}
@@ -149,6 +149,29 @@ func (h *Host) step(ctx context.Context, u *unit, l *life, inst services.Instanc
 		return fmt.Errorf("%s: %s; its last words: %s", filepath.Base(step.Command[0]), exit, h.lastWords(u))
 	}
 	return nil
+}
+
+// writeFile writes a file of the plan, and makes its directory when that is not there.
+func (h *Host) writeFile(l *life, f services.File, acc account) error {
+	dir := filepath.Dir(f.Path)
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = h.makeDir(l, dir, acc)
+	case err == nil && !info.IsDir():
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	if err != nil {
+		return err
+	}
+	for _, from := range f.From {
+		content, err := roster.ReadSource(from.Path)
+		if err != nil {
+			return err
+		}
+		f.Content += content
+	}
+	return writeFile(f, acc)
 }
 
 // writeFile writes beside and renames, so that a reader finds the old or the new file whole. The directory is the service's, which

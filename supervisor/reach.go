@@ -103,7 +103,11 @@ func (s *Supervisor) watchReach(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
-		s.reach.look(ctx, s.front().URL)
+		u := s.front().URL
+		if s.site().Offline { // where it leads is for a name server and a network to say that are not ours
+			u = nil
+		}
+		s.reach.look(ctx, u)
 		if wait = reachEvery; s.reach.problem() != "" {
 			wait = reachAgain
 		}

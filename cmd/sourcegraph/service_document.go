@@ -35,6 +35,15 @@ type definitionDocument struct {
 	Optional string                       `json:"optional"` // why it is off by default
 	Variants []string                     `json:"variants"` // differences between versions; none once a version is named
 	Origin   string                       `json:"origin"`
+	Outbound []destinationDocument        `json:"outbound"` // what it calls outside this machine
+}
+
+// destinationDocument is something outside this machine that a service calls.
+type destinationDocument struct {
+	To       string   `json:"to"`
+	What     string   `json:"what"`
+	Off      string   `json:"off"`      // what keeps it from doing so
+	Versions []string `json:"versions"` // empty: all that the service is in, or the one that is asked for
 }
 
 func documentOf(d services.Definition) definitionDocument {
@@ -44,13 +53,12 @@ func documentOf(d services.Definition) definitionDocument {
 		Ready: probeText(d.Ready, d.Without.Ready), Live: probeText(d.Live, d.Without.Live), Metrics: d.Without.Metrics,
 		Stop: services.SignalName(d.Stop.Signal), Grace: d.Stop.Grace.String(), Memory: d.Budget.Memory, Floor: d.Demand.Floor, Knobs: []string{},
 		Replicas: max(1, d.Replicas.Max), Switch: string(d.Switch), Snapshot: string(d.Snapshot), Optional: d.Optional, Variants: []string{}, Origin: d.Origin,
+		Outbound: []destinationDocument{},
 	}
 	if d.Metrics != nil {
 		out.Metrics = "http " + d.Metrics.Path + " on " + d.Metrics.Port
 	}
-	for _, r := range d.Releases {
-		out.Versions = append(out.Versions, r.String())
-	}
+	out.Versions = append(out.Versions, rangesOf(d.Releases)...)
 	for _, p := range d.Ports {
 		out.Ports[p.Name] = p.Number
 		if p.Bind != services.BindSet {
@@ -64,11 +72,18 @@ func documentOf(d services.Definition) definitionDocument {
 		out.Knobs = append(out.Knobs, k.Name+" follows "+string(k.Of))
 	}
 	for _, v := range d.Variants {
-		var in []string
-		for _, r := range v.In {
-			in = append(in, r.String())
-		}
-		out.Variants = append(out.Variants, strings.Join(in, ", ")+": "+v.Why)
+		out.Variants = append(out.Variants, strings.Join(rangesOf(v.In), ", ")+": "+v.Why)
+	}
+	for _, to := range d.Outbound {
+		out.Outbound = append(out.Outbound, destinationDocument{to.To, to.What, to.Off, rangesOf(to.In)})
+	}
+	return out
+}
+
+func rangesOf(in []services.Releases) []string {
+	out := []string{}
+	for _, r := range in {
+		out = append(out, r.String())
 	}
 	return out
 }

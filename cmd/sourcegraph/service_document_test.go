@@ -27,4 +27,10 @@ func TestServicesShowTellsProbesPortsAndVariants(t *testing.T) {
 	require.Contains(t, postgres.Live, "none: a kill costs a crash recovery")
 	require.NotEmpty(t, document(services.All(), "searcher").Variants)
 	require.NotEmpty(t, document(services.All(), "embeddings").Optional)
+
+	require.Contains(t, worker.Outbound, destinationDocument{"telemetry-gateway.sourcegraph.com", "figures of use", "offline", []string{"sourcegraph from 5.2"}})
+	require.Empty(t, postgres.Outbound)
+	for _, to := range document(services.Of("sourcegraph", "3.38.0"), "worker").Outbound {
+		require.NotContains(t, to.To, "telemetry", "it came later")
+	}
 }

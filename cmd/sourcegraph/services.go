@@ -176,6 +176,9 @@ func (s *screen) showDefinition(d definitionDocument) {
 			line("env", name+"="+d.Beside[other][name]+"  while "+other+" runs")
 		}
 	}
+	for _, to := range d.Outbound {
+		line("calls", strings.TrimSuffix(to.To+": "+to.What+"; to end it: "+to.Off+" ("+strings.Join(to.Versions, ", ")+")", " ()"))
+	}
 	for _, variant := range d.Variants {
 		line("variant", variant)
 	}

@@ -164,6 +164,10 @@ func (c *config) keep(name string, o services.Override) {
 // selection checks names against what there is, where they stand, and returns the selection for a release.
 func (c *config) selection(product, version string) (services.Selection, error) {
 	s := services.Selection{Product: product, Version: version, Overrides: c.site.Services, DropIns: c.dropIns, External: c.site.External}
+	var err error
+	if s.Outside, err = c.site.outside(); err != nil {
+		return s, err
+	}
 	known := append(names(services.Of(product, version)), names(c.dropIns)...)
 	var faults keys.Faults
 	seen := map[string]keys.Place{}

@@ -76,6 +76,8 @@ func (s Site) checkTLS(u *url.URL) error {
 	case u.Scheme == "https" && !s.speaksTLS() && len(s.TrustedProxies) == 0:
 		return invalid(fmt.Errorf("url is %s, and nothing says who speaks TLS", u),
 			"add tls: {cert: FILE, key: FILE}, or acme: {accept_terms: true}, or, with a proxy of yours before the appliance, its address to trusted_proxies")
+	case s.ACME != nil && s.Offline && s.ACME.Directory == letsEncrypt:
+		return invalid(errors.New("acme asks Let's Encrypt, and offline is true"), "use acme.directory of an authority in your network, or tls with files of your own")
 	case s.ACME != nil:
 		return s.ACME.check(u.Hostname())
 	}

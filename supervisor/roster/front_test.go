@@ -39,6 +39,7 @@ func TestURLDrivesTheFrontDoor(t *testing.T) {
 		"http with a certificate":  {Site{URL: "http://code.example.com", TLS: files}, nil, false, "in clear, and there is a certificate"},
 		"two certificates":         {Site{URL: "https://code.example.com", TLS: files, ACME: acme}, nil, false, "both tls and acme"},
 		"ACME without url":         {Site{ACME: acme}, nil, false, "acme needs url"},
+		"acme while offline":       {Site{URL: "https://code.example.com", ACME: acme, Offline: true}, nil, false, "offline is true"},
 		"terms not accepted":       {Site{URL: "https://code.example.com", ACME: &ACME{Directory: letsEncrypt}}, nil, false, "accept_terms"},
 		"no public name":           {Site{URL: "https://code.internal", ACME: acme}, nil, false, "no certificate for \"code.internal\""},
 		"an address":               {Site{URL: "https://10.0.0.1", ACME: acme}, nil, false, "no certificate for \"10.0.0.1\""},

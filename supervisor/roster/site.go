@@ -21,6 +21,11 @@ type Site struct {
 
 	services.External `yaml:",inline"`
 
+	Proxy          services.Proxy `yaml:"proxy,omitempty" json:"proxy,omitzero" doc:"the site's way to the web, for the services that call out" changing:"the services that call out are restarted"`
+	CACertificates keys.File      `yaml:"ca_certificates,omitempty" json:"ca_certificates,omitempty" doc:"certificates that the services that call out trust beside the system's, PEM" example:"tls/ca.pem" unset:"the system's only" changing:"the services that call out are restarted"`
+	Offline        bool           `yaml:"offline,omitempty" json:"offline,omitempty" doc:"true throws every switch that keeps a service from calling out by itself; services show lists all calls, and what else ends them; whether url leads here is not asked either" example:"true" unset:"false" changing:"the services with such a switch are restarted"`
+	Git            Git            `yaml:"git,omitempty" json:"git,omitzero" doc:"what git signs in to code hosts with, copied to gitserver's home before each start; what is no longer named stays there" changing:"gitserver is restarted, as it is by a reload after the file has changed"`
+
 	Services map[string]services.Override `yaml:"services,omitempty" json:"services,omitempty" key:"name" doc:"what is different for a service" changing:"the service is restarted"`
 }
 

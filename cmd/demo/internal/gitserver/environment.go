@@ -58,7 +58,7 @@ const sshCommand = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o 
 // passedOn are the variables of ours that git may see.
 func passedOn() []string {
 	return []string{"PATH", "HOME", "TMPDIR", "LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP",
-		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"}
 }
 
 // environment is all that a git process gets to see.
