@@ -274,8 +274,9 @@ const (
 
 // Metrics is where Prometheus scrapes a service.
 type Metrics struct {
-	Port, Path string
-	Job        string `json:",omitempty"` // as which job, since Sourcegraph's dashboards and alerts choose by that; empty: the service's name
+	Port string `yaml:"port" doc:"the name of the port" example:"http"`
+	Path string `yaml:"path" doc:"the path" example:"/metrics" default:"/metrics" pattern:"^/" wants:"a path that begins with /"`
+	Job  string `yaml:"job,omitempty" json:",omitempty" doc:"the job that it is scraped as; dashboards and alerts choose by it" example:"hello" unset:"the service's name"` // as which job, since Sourcegraph's dashboards and alerts choose by that; empty: the service's name
 }
 
 // Replicas says whether a service can run more than once.

@@ -37,13 +37,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 		return api.Change{}, asAPIError(err)
 	}
 	was := s.plan().Instances
-	d := compare(was, next.Plan.Instances)
-	d.added, d.back = s.apart(d.added)
-	turned, left := s.withoutStopped(d.changed, was)
-	change := api.Change{
-		Unchanged: names(slices.Concat(d.same, left)), Restarted: names(turned), Started: names(slices.Concat(d.added, d.back)), Stopped: names(d.gone),
-		Warnings: slices.Concat(next.Warnings, roster.ShardCosts(s.plan(), next.Plan)),
-	}
+	d, turned, change := s.changeTo(next)
 	if err := s.keepAccepted(next); err != nil { // first: what dies from here on finds the plan that was being applied
 		return change, err
 	}
@@ -55,6 +49,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.adoptPlan(next, front); err != nil {
 		return change, err
 	}
+	s.keepHistory(next, actor(who))
 	change.Warnings = append(change.Warnings, next.HoldPorts(s.opts.Roster.Ports)...)
 	s.certificate.use(s.site().TLS)
 	s.reach.again()
@@ -84,6 +79,18 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	}
 	s.showDoor()
 	return change, nil
+}
+
+// changeTo is what another roster changes: the difference of the plans, what of it runs anew, and all of it in words.
+func (s *Supervisor) changeTo(next *roster.Roster) (d difference, turned []services.Instance, change api.Change) {
+	now := s.rosterNow()
+	d = compare(now.Plan.Instances, next.Plan.Instances)
+	d.added, d.back = s.apart(d.added)
+	turned, left := s.withoutStopped(d.changed, now.Plan.Instances)
+	return d, turned, api.Change{
+		Unchanged: names(slices.Concat(d.same, left)), Restarted: names(turned), Started: names(slices.Concat(d.added, d.back)), Stopped: names(d.gone),
+		Settings: roster.Differing(now.Site, next.Site), Warnings: slices.Concat(next.Warnings, roster.ShardCosts(now.Plan, next.Plan)),
+	}
 }
 
 // adoptPlan makes a plan the present one, unless the appliance is stopping the old one.

@@ -76,6 +76,7 @@ type Supervisor struct {
 
 	productAsked bool // whether there is an administrator; the heartbeat's alone
 
+	onDisk  onDisk     // what the files of the configuration say now
 	showing sync.Mutex // the door's state is found and shown
 	shown   door.State
 }
@@ -177,6 +178,7 @@ func (s *Supervisor) load(stored map[string][]*os.File) error {
 	if r.Announced != "" {
 		s.log.Info(r.Announced)
 	}
+	s.keepHistory(r, "start")
 	return s.keepAccepted(r)
 }
 
@@ -366,6 +368,7 @@ func (s *Supervisor) attend() error {
 	actor(s.metrics.run)
 	actor(s.watchCertificate)
 	actor(s.watchReach)
+	actor(s.watchConfig)
 	actor(s.untilStopped)
 	err := g.Run()
 	s.engine.Close()

@@ -29,7 +29,7 @@ func (s *Supervisor) appliance() api.Appliance {
 	plan := s.plan()
 	a := api.Appliance{
 		Version: s.opts.Version, Release: plan.Product + "-" + plan.Version, Ready: s.ready(), Since: api.Time{Time: s.since}, Address: s.address(),
-		PID: os.Getpid(), Stage0PID: s.hello.PID, DoorPID: s.host.door.pid(), SetupURL: s.setupURL(), Grade: s.gradeNow(), Warnings: emptyNotNil(s.warned.now()),
+		PID: os.Getpid(), Stage0PID: s.hello.PID, DoorPID: s.host.door.pid(), SetupURL: s.setupURL(), Grade: s.gradeNow(), Config: s.onDisk.state(), Warnings: emptyNotNil(s.warned.now()),
 	}
 	if plan.Product == "none" {
 		a.Release = "none"

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster"
 )
 
 // completeWord is what the shells' scripts call the program with, followed by the words up to the cursor.
@@ -94,6 +95,9 @@ func candidates(ctx context.Context, before []string, last string) (out []string
 	}
 	if len(l.commands) == 0 && l.command != nil && strings.Contains(l.command.ArgsUsage, "SERVICE") {
 		return serviceNames(ctx, l.common)
+	}
+	if l.command != nil && l.command.ArgsUsage == "KEY" {
+		return roster.Complete(last, serviceNames(ctx, l.common))
 	}
 	if l.command != nil && l.command.Name == "completion" {
 		return []string{"bash", "zsh", "fish"}

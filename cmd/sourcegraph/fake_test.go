@@ -81,6 +81,9 @@ func (a *appliance) Reload(context.Context, api.Peer) (api.Change, error) {
 	_, err := a.change("reload", nil)
 	return api.Change{Restarted: []string{"worker"}, Warnings: []string{"a warning"}}, err
 }
+func (a *appliance) Diff(_ context.Context, file string) (api.Change, error) {
+	return api.Change{Restarted: []string{"gitserver/0"}, Settings: []string{"listen"}}, a.err
+}
 func (a *appliance) Why(_ context.Context, name string) ([]api.Link, error) {
 	if _, err := a.Status(context.Background(), []string{name}); err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func TestServicesAndConfigNeedNoAppliance(t *testing.T) {
 
 	got := here("config", "check", "--release", "none")
 	require.Equal(t, said{out: "the configuration is valid: 1 instances of services\n"}, got)
-	require.Contains(t, here("config", "show", "--release", "none").out, "Grace: 3s")
+	require.Contains(t, here("config", "show", "--release", "none").out, "grace: 3s")
 	require.NoError(t, os.WriteFile(conf, []byte("lisen: :1\nservices: {hello: {stop: {grce: 1s}}}\n"), 0o644))
 	got = here("config", "check", "--release", "none")
 	require.Equal(t, exitUsage, got.code)

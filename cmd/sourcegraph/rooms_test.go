@@ -68,6 +68,7 @@ func TestLeavesAreLeaves(t *testing.T) {
 		"supervisor/store":     {"supervisor/api"},
 
 		"supervisor/roster/keys": {"limits"},
+		"supervisor/watch":       nil,
 		"services":               {"limits"},
 		"limits":                 nil,
 	} {

@@ -89,6 +89,9 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 		o.Flags.LogStdout = &on
 	}
 	if o.StopTimeout == 0 {
+		o.StopTimeout = roster.StopTimeout(p.Config)
+	}
+	if o.StopTimeout == 0 {
 		o.StopTimeout = stopTimeout
 		if image {
 			o.StopTimeout = stopTimeoutImage

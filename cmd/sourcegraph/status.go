@@ -101,6 +101,7 @@ func (s *screen) showStatus(st api.Status, names []string, now time.Time) error 
 	for _, warning := range st.Appliance.Warnings {
 		s.print("%s %s\n", s.paint(yellow, "warning:"), warning)
 	}
+	s.showConfigState(st.Appliance.Config)
 	rows := [][]cell{heading("SERVICE", "STATE", "SINCE", "MEMORY", "CPU", "RESTARTS", "")}
 	for _, svc := range st.Services {
 		rows = append(rows, statusRow(svc, now))
@@ -115,6 +116,32 @@ func (s *screen) showStatus(st api.Status, names []string, now time.Time) error 
 		s.print("  %s\n", why)
 	}
 	return nil
+}
+
+// showConfigState says when what is on disk is not what runs.
+func (s *screen) showConfigState(c api.Config) {
+	switch c.State {
+	case api.ConfigInvalid:
+		s.print("%s the configuration on disk is invalid, the old one goes on:\n  %s\n", s.paint(red, "!"), strings.ReplaceAll(c.Fault, "\n", "\n  "))
+	case api.ConfigChanged:
+		s.print("%s configuration changed, not applied:%s; apply it with: sourcegraph config apply\n", s.paint(yellow, "!"), wouldDo(c))
+		if c.Fault != "" {
+			s.print("  %s\n", c.Fault)
+		}
+	}
+}
+
+func wouldDo(c api.Config) string {
+	var parts []string
+	for _, p := range []struct {
+		verb  string
+		names []string
+	}{{"restart", c.Restart}, {"start", c.Start}, {"stop", c.Stop}, {"change", c.Setting}} {
+		if len(p.names) > 0 {
+			parts = append(parts, p.verb+" "+strings.Join(p.names, ", "))
+		}
+	}
+	return " would " + strings.Join(parts, "; ")
 }
 
 // headline says whether the product answers.

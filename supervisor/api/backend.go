@@ -14,6 +14,7 @@ type Backend interface {
 	Restart(ctx context.Context, who Peer, services []string) (Operation, error)
 	Shutdown(ctx context.Context, who Peer) error
 	Reload(ctx context.Context, who Peer) (Change, error)
+	Diff(ctx context.Context, file string) (Change, error) // what a reload would do; of another file when one is named
 	Why(ctx context.Context, service string) ([]Link, error)
 	Events(ctx context.Context, q EventQuery) iter.Seq2[Event, error]
 	Logs(ctx context.Context, q LogQuery) iter.Seq2[LogLine, error]
@@ -39,6 +40,7 @@ type Operation struct {
 // Change is what a reload found.
 type Change struct {
 	Unchanged, Restarted, Started, Stopped []string
+	Settings                               []string // keys of the appliance as a whole that differ
 	Warnings                               []string
 }
 

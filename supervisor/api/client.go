@@ -103,6 +103,11 @@ func (c *Client) Reload(ctx context.Context) (change Change, err error) {
 	return change, c.call(ctx, http.MethodPost, "reload", nil, &change)
 }
 
+// Diff asks what a reload would do, of another configuration file when one is named.
+func (c *Client) Diff(ctx context.Context, file string) (change Change, err error) {
+	return change, c.call(ctx, http.MethodPost, "diff", url.Values{"file": {file}}, &change)
+}
+
 // Why asks for the causal chain behind a service's state, newest cause first.
 func (c *Client) Why(ctx context.Context, service string) (chain []Link, err error) {
 	return chain, c.call(ctx, http.MethodGet, "why", named([]string{service}), &chain)

@@ -78,6 +78,7 @@ func (f *fake) Reload(_ context.Context, who Peer) (Change, error) {
 	f.note("reload", who)
 	return Change{Restarted: []string{"worker"}}, f.err
 }
+func (f *fake) Diff(context.Context, string) (Change, error) { return Change{}, f.err }
 func (f *fake) Why(_ context.Context, service string) ([]Link, error) {
 	return []Link{{Service: service, State: Backoff}}, f.err
 }

@@ -29,6 +29,7 @@ func newHandler(life context.Context, b Backend, extra map[string]http.Handler, 
 	mux.Handle("POST /v1/stop", h.changes(operation(b.Stop)))
 	mux.Handle("POST /v1/restart", h.changes(operation(b.Restart)))
 	mux.Handle("POST /v1/reload", h.changes(h.reload))
+	mux.Handle("POST /v1/diff", h.changes(h.diff))
 	mux.Handle("POST /v1/shutdown", h.changes(h.shutdown))
 	mux.Handle("POST /v1/exec-spec", h.changes(h.execSpec))
 	for path, x := range extra {
@@ -95,6 +96,12 @@ func (h *handler) config(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) reload(w http.ResponseWriter, r *http.Request) {
 	change, err := h.backend.Reload(r.Context(), peer(r))
+	reply(w, change, err)
+}
+
+// diff changes nothing, but reads whatever file it is told to.
+func (h *handler) diff(w http.ResponseWriter, r *http.Request) {
+	change, err := h.backend.Diff(r.Context(), r.URL.Query().Get("file"))
 	reply(w, change, err)
 }
 

@@ -55,7 +55,26 @@ type Appliance struct {
 	Grade      Grade  `json:"grade"`
 
 	Warnings []string `json:"warnings"` // what a person should know although all services are well
+	Config   Config   `json:"config"`
 }
+
+// Config says whether the files of the configuration are what runs.
+type Config struct {
+	State   string   `json:"state"`             // applied, changed, invalid
+	Fault   string   `json:"fault,omitempty"`   // why it is invalid, or why a change is not applied yet
+	Since   Time     `json:"since"`             // when that was seen; null while applied
+	Restart []string `json:"restart,omitempty"` // what applying it would restart,
+	Start   []string `json:"start,omitempty"`   // start
+	Stop    []string `json:"stop,omitempty"`    // and stop
+	Setting []string `json:"settings,omitempty"`
+}
+
+// The states of a [Config].
+const (
+	ConfigApplied = "applied"
+	ConfigChanged = "changed"
+	ConfigInvalid = "invalid"
+)
 
 // Grade is what the guarantees are worth on this machine.
 type Grade struct {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,6 +23,7 @@ type config struct {
 	dropIns  []services.Definition
 	said     []said // in order of reading, for faults that show late
 	places   keys.Places
+	files    map[string]string // contents, by name beside appliance.yaml
 	warnings []string
 }
 
@@ -30,7 +32,7 @@ const dropInDir = "services.d"
 
 // readConfig reads the site's file and the drop-ins beside it. The faults of all files come together.
 func readConfig(file string) (config, error) {
-	c := config{places: keys.Places{}}
+	c := config{places: keys.Places{}, files: map[string]string{}}
 	if file == "" {
 		return c, nil
 	}
@@ -56,10 +58,23 @@ func readConfig(file string) (config, error) {
 	return c, nil
 }
 
+// StopTimeout is what the site's file says of stop_timeout, for stage 0, which needs it before anybody reads the rest; 0 for nothing.
+// A fault of the file is reported by whoever loads it whole.
+func StopTimeout(file string) time.Duration {
+	c := config{places: keys.Places{}, files: map[string]string{}}
+	if _, err := c.readSite(file); err != nil {
+		return 0
+	}
+	return c.site.StopTimeout
+}
+
 func (c *config) readSite(file string) (keys.Faults, error) {
-	content, _, err := readFile(file)
+	content, there, err := readFile(file)
 	if err != nil {
 		return nil, invalid(err, "make it readable for the user that runs the appliance, or name another with --config")
+	}
+	if there {
+		c.files[siteFileName] = string(content)
 	}
 	r := keys.NewReader(file)
 	if top := r.Document(content); top != nil {
@@ -92,6 +107,7 @@ func (c *config) readEntry(dir string, entry os.DirEntry) (keys.Faults, error) {
 	if err != nil {
 		return nil, invalid(err, "make it readable for the user that runs the appliance")
 	}
+	c.files[filepath.Join(dropInDir, entry.Name())] = string(content)
 	r := keys.NewReader(path)
 	if top := r.Document(content); top != nil {
 		c.readDropIns(r, top)

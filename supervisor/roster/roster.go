@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
 // Options says where to look.
@@ -35,6 +36,10 @@ type Roster struct {
 	Release   Manifest // zero for none
 	Dir       string   // of the release; empty for none
 	Changed   bool     // state/addresses was written
+
+	effective []services.Effective // what the plan was made from, and the rest of what only [Load] knows
+	places    keys.Places
+	files     map[string]string // contents, by name beside appliance.yaml
 }
 
 // Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
@@ -49,7 +54,7 @@ func Load(o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Roster{Site: conf.site}
+	r := &Roster{Site: conf.site, places: conf.places, files: conf.files}
 	if err := r.findRelease(o); err != nil {
 		return nil, err
 	}
@@ -142,6 +147,7 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 	if err != nil {
 		return err
 	}
+	r.effective = list
 	in := services.Input{
 		Selection: s, Release: r.releaseName(), Dirs: services.Dirs{Data: o.DataDir, Run: o.RunDir}, Generation: 1, Path: o.Path,
 		Programs: map[string]services.Program{},

@@ -1,10 +1,17 @@
 package roster
 
 import (
+	"net"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
 	"github.com/sourcegraph/appliance/services"
+	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
 
-// Config is the effective configuration, for `config show`: secrets by reference only.
+// Config is the effective configuration in JSON, for `config show --json`: secrets by reference only.
 type Config struct {
 	Product  string              `json:"product"`
 	Release  string              `json:"release"`
@@ -18,6 +25,48 @@ func (r *Roster) Config() Config {
 	return Config{r.Plan.Product, r.Plan.Release, r.Site, r.Plan.Instances, append([]string{}, r.Warnings...)}
 }
 
+// Bare is everything that is in force in the form of appliance.yaml, every service with every key; secrets are in it by reference. As the
+// site's file it gives the same plan. It is for a roster that [Load] returned.
+func (r *Roster) Bare() Site {
+	site := r.Site
+	site.Services = map[string]services.Override{}
+	for _, e := range r.effective {
+		site.Services[e.Name] = services.Bare(e, r.portsOf(e.Name))
+	}
+	return site
+}
+
+// YAML writes it as people write it; for these services alone when there are some.
+func (s Site) YAML(only ...string) ([]byte, error) {
+	if len(only) == 0 {
+		return yaml.Marshal(s)
+	}
+	some := Site{Services: map[string]services.Override{}}
+	for _, name := range only {
+		some.Services[name] = s.Services[name]
+	}
+	return yaml.Marshal(some)
+}
+
+func (r *Roster) portsOf(service string) map[string]int {
+	out := map[string]int{}
+	for _, inst := range r.Plan.Instances {
+		if inst.Service != service || inst.Number != 0 {
+			continue
+		}
+		for name, address := range inst.Addresses {
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				continue // not reached: we wrote it
+			}
+			if number, err := strconv.Atoi(port); err == nil {
+				out[name] = number
+			}
+		}
+	}
+	return out
+}
+
 // Definitions returns the services of a version of a product with what the site says of them, and the site's own; it needs no release and writes nothing.
 func Definitions(configFile, product, version string) ([]services.Effective, error) {
 	c, err := readConfig(configFile)
@@ -29,4 +78,20 @@ func Definitions(configFile, product, version string) ([]services.Effective, err
 		return nil, err
 	}
 	return s.Effective()
+}
+
+// Differing names the keys of the appliance as a whole that two sites do not agree on; those of services show in the plan.
+func Differing(a, b Site) (out []string) {
+	for _, k := range keys.List(Site{}) {
+		if strings.HasPrefix(k.Path, "services.") || k.Group {
+			continue
+		}
+		words := strings.Split(k.Path, ".")
+		was, errWas := valueAt(a, words)
+		is, errIs := valueAt(b, words)
+		if was != is || errWas != nil || errIs != nil {
+			out = append(out, k.Path)
+		}
+	}
+	return out
 }
