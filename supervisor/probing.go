@@ -18,6 +18,7 @@ const (
 	firstProbe    = 5 * time.Millisecond
 	defaultEvery  = 10 * time.Second
 	defaultMisses = 3
+	startingEvery = time.Second // at most, until a run is first ready: people and dependents wait for that. The number is ours
 )
 
 // Probe watches a run's readiness and liveness until it is dead; see [engine.World].
@@ -89,7 +90,7 @@ func (h *Host) untilReady(u *unit, l *life) bool {
 	}
 	every := orDefault(p.Every, defaultEvery)
 	said := ""
-	for wait := firstProbe; ; wait = min(2*wait, every) {
+	for wait := firstProbe; ; wait = nextStarting(wait, every) {
 		if !pause(l.ctx, wait) {
 			return false
 		}
@@ -109,6 +110,9 @@ func (h *Host) untilReady(u *unit, l *life) bool {
 		}
 	}
 }
+
+// nextStarting is the pause after another one, of a run that has not been ready yet.
+func nextStarting(wait, every time.Duration) time.Duration { return min(2*wait, every, startingEvery) }
 
 // strangerAtProbe is who answered instead of the run, or nil. Where that cannot be told, the answer counts, and the grade says so.
 func (h *Host) strangerAtProbe(l *life, p services.Probe) *stranger {
