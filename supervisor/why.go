@@ -27,6 +27,7 @@ func (s *Supervisor) Why(ctx context.Context, name string) ([]api.Link, error) {
 	var chain []api.Link
 	seen := map[string]bool{}
 	for _, at := range chosen {
+		follower := ""
 		for at != "" && !seen[at] && len(chain) < maxChain {
 			seen[at] = true
 			v, ok := s.engine.View(at)
@@ -34,8 +35,9 @@ func (s *Supervisor) Why(ctx context.Context, name string) ([]api.Link, error) {
 				break
 			}
 			link := s.link(ctx, v)
+			link.CauseOf = follower
 			chain = append(chain, link)
-			at = causeOf(v)
+			follower, at = at, causeOf(v)
 		}
 	}
 	return chain, nil

@@ -19,7 +19,7 @@ func TestWhyShowsTheChain(t *testing.T) {
 	a.chain = []api.Link{
 		{Service: "frontend", State: api.Waiting, Message: "frontend is waiting: for postgres", At: ago(5 * time.Second)},
 		{
-			Service: "postgres", State: api.Failed, Message: "postgres is failed", Evidence: map[string]string{"last_exit": "exec", "a": "\x1b[31m"},
+			Service: "postgres", CauseOf: "frontend", State: api.Failed, Message: "postgres is failed", Evidence: map[string]string{"last_exit": "exec", "a": "\x1b[31m"},
 			LastLog: []string{"FATAL:\x07 no"}, Next: "sourcegraph logs postgres",
 		},
 	}
@@ -32,6 +32,13 @@ because postgres is failed
     FATAL:\x07 no
   next: sourcegraph logs postgres
 `}, a.run("why", "frontend"))
+}
+
+func TestWhyOfSeveralReplicasInventsNoCause(t *testing.T) {
+	a := demo()
+	a.chain = []api.Link{{Service: "gitserver/0", State: api.Ready, Message: "gitserver/0 is ready"}, {Service: "gitserver/1", State: api.Ready, Message: "gitserver/1 is ready"}}
+	a.begin(t)
+	require.Equal(t, said{out: "gitserver/0 is ready\ngitserver/1 is ready\n"}, a.run("why", "gitserver"))
 }
 
 func at(text string) api.Time {

@@ -39,9 +39,9 @@ func whyCommand() *cli.Command {
 }
 
 func (s *screen) showChain(chain []api.Link, now time.Time) {
-	for i, l := range chain {
+	for _, l := range chain {
 		lead := ""
-		if i > 0 {
+		if l.CauseOf != "" {
 			lead = "because "
 		}
 		since := ""

@@ -155,6 +155,7 @@ type LogLine struct {
 // Link is one step of `why`.
 type Link struct {
 	Service  string            `json:"service"`
+	CauseOf  string            `json:"cause_of,omitempty"` // the service whose state follows from this; empty: asked for
 	State    State             `json:"state"`
 	Message  string            `json:"message"`
 	Evidence map[string]string `json:"evidence,omitempty"`
