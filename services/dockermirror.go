@@ -2,11 +2,14 @@ package services
 
 // dockerMirror keeps what executors pull from Docker's registry. src: sourcegraph/docs: self-hosted/executors (docker registry mirror, port 5000);
 // Docker distribution: "Configuring a registry"
+//
+// As a mirror it asks registry-1.docker.io how to sign in before it listens, and panics when there is no answer: without internet it does not
+// start, and is tried again with back-off. src: Docker distribution: registry/handlers/app.go (NewRegistryPullThroughCache), registry/proxy/proxyauth.go
 func dockerMirror() Definition {
 	return thirdParty(Definition{
 		Name:     "docker-mirror",
 		Releases: from("3.38"),
-		Optional: "only executors pull images through it",
+		Optional: "only executors pull images through it, and it starts only where the internet can be reached",
 		Loss:     "executors pull every image from the internet again",
 		Command:  []string{"registry", "serve", "{{ .Run }}/registry.yml"},
 		Host:     &HostProgram{Names: []string{"registry", "docker-registry"}, Package: "docker-registry"},
