@@ -1,6 +1,9 @@
 package services
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Plan is everything that runs, fully resolved: an immutable value that the engine walks. Only secrets are still by reference.
 type Plan struct {
@@ -26,6 +29,7 @@ type Instance struct {
 
 	Program   string            // absolute path of the executable
 	Source    string            // "release", "host" or "override" (the site names it): where Program comes from
+	Build     string            `json:",omitempty"` // digest of Program where that is an engineer's own build
 	Argv      []string          // with argv[0]
 	Env       []string          // KEY=value, sorted
 	Dir       string            // working directory, also HOME: one of Data
@@ -58,4 +62,17 @@ func (i Instance) Name() string {
 		return i.Service + "/" + strconv.Itoa(i.Number)
 	}
 	return i.Service
+}
+
+// Rebuilt is the plan with another build of a service's program at the same path.
+func (p Plan) Rebuilt(service, build string) Plan {
+	p.Instances = slices.Clone(p.Instances)
+	for i := range p.Instances {
+		if inst := &p.Instances[i]; inst.Service == service {
+			inst.Build = build
+			inst.Hash = hashRun(*inst)
+		}
+	}
+	p.Hash = hash(p.Instances)
+	return p
 }

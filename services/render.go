@@ -140,7 +140,7 @@ func hash(v any) string {
 // hashRun covers what a running process was started with: another hash means that a restart is needed.
 func hashRun(inst Instance) string {
 	what := Instance{
-		Service: inst.Service, Number: inst.Number, Program: inst.Program, Argv: inst.Argv, Env: inst.Env, Dir: inst.Dir, RunDir: inst.RunDir,
+		Service: inst.Service, Number: inst.Number, Program: inst.Program, Build: inst.Build, Argv: inst.Argv, Env: inst.Env, Dir: inst.Dir, RunDir: inst.RunDir,
 		Addresses: inst.Addresses, Files: inst.Files, Data: inst.Data, User: inst.User, Caps: inst.Caps, Budget: inst.Budget,
 	}
 	if inst.Kind == KindExternal { // what it is asked is all there is of it

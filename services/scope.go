@@ -37,7 +37,7 @@ type Scope struct {
 	Data               map[string]string
 	Home, Run, New     string
 	Secret             map[string]string
-	program            string
+	bin                string                              // where the programs lie that come with the service's own
 	peers              func(service, port string) []string // nil slice: no such service
 	running            func(service string) bool
 	scrapes            func() []Scrape
@@ -110,7 +110,7 @@ func (s Scope) PeerHere(service, port string) (string, error) {
 func (s Scope) DebugServices() string { return s.debugServices() }
 
 // Bin returns the path of a program beside the service's own.
-func (s Scope) Bin(name string) string { return filepath.Join(filepath.Dir(s.program), name) }
+func (s Scope) Bin(name string) string { return filepath.Join(s.bin, name) }
 
 // SocketDir returns the private directory when a unix socket of that file name fits in it (107 bytes), and nothing when not: then there is none.
 func (s Scope) SocketDir(name string) string {

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 type Program struct {
 	Path   string // absolute
 	Source string // "release", "host" or "override"
+	Beside string // where the programs that come with it lie, when that is not where it lies itself
+	Build  string // digest of an engineer's own build, whose path stays the same
 }
 
 // Dirs are where a plan's files lie.
@@ -33,6 +36,7 @@ type Input struct {
 	Dirs       Dirs
 	Generation int    // of the data, from 1
 	Path       string // PATH of the services, after the release's own bin directories
+	Bin        string // the release's bin directory; empty for none
 
 	secretRefs map[string]string // by name; made by Build
 }
@@ -111,7 +115,7 @@ func (in Input) program(inst *Instance, e Effective) error {
 	p, ok := in.Programs[e.Name]
 	switch {
 	case ok:
-		inst.Program, inst.Source = p.Path, p.Source
+		inst.Program, inst.Source, inst.Build = p.Path, p.Source, p.Build
 	case filepath.IsAbs(e.Command[0]):
 		inst.Program, inst.Source = filepath.Clean(e.Command[0]), "override"
 	case e.Disabled: // nobody looks for the program of what does not run
@@ -126,7 +130,7 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 	s := Scope{
 		Service: e.Name, Number: inst.Number, Replicas: inst.Replicas, Product: in.Product, Version: in.Version, Generation: max(1, in.Generation),
 		Address: map[string]string{}, Port: map[string]string{}, Data: map[string]string{}, Secret: in.secretRefs,
-		Run: inst.RunDir, program: inst.Program,
+		Run: inst.RunDir, bin: cmp.Or(in.Programs[e.Name].Beside, filepath.Dir(inst.Program)),
 		peers: func(service, port string) []string { return in.peers(list, service, port) },
 		running: func(service string) bool {
 			return slices.ContainsFunc(list, func(e Effective) bool { return e.Name == service && !e.Disabled })
@@ -259,10 +263,16 @@ func (in Input) env(list []Effective, e Effective) map[string]string {
 	return env
 }
 
-// releaseBin is where the release's helpers lie: beside the service's own program.
+// releaseBin is where the release's helpers lie: beside the service's own program, and there still when the site names another in its place.
 func (in Input) releaseBin(e Effective) string {
-	if p, ok := in.Programs[e.Name]; ok && p.Source == "release" {
+	p, ok := in.Programs[e.Name]
+	switch {
+	case ok && p.Source == "release":
 		return filepath.Dir(p.Path)
+	case ok && p.Source == "override":
+		return cmp.Or(p.Beside, in.Bin)
+	case !ok && len(e.Releases) > 0 && len(e.Command) > 0 && filepath.IsAbs(e.Command[0]):
+		return in.Bin
 	}
 	return ""
 }

@@ -48,13 +48,13 @@ func input(t testing.TB, s Selection) Input {
 func programOf(e Effective) Program {
 	switch e.Command[0] {
 	case "postgres":
-		return Program{"/usr/lib/postgresql/15/bin/postgres", "host"}
+		return Program{Path: "/usr/lib/postgresql/15/bin/postgres", Source: "host"}
 	case "redis-server":
-		return Program{"/usr/bin/redis-server", "host"}
+		return Program{Path: "/usr/bin/redis-server", Source: "host"}
 	case "grafana-server":
-		return Program{"/var/lib/sourcegraph/releases/r/grafana/bin/grafana-server", "release"}
+		return Program{Path: "/var/lib/sourcegraph/releases/r/grafana/bin/grafana-server", Source: "release"}
 	}
-	return Program{"/var/lib/sourcegraph/releases/r/bin/" + e.Command[0], "release"}
+	return Program{Path: "/var/lib/sourcegraph/releases/r/bin/" + e.Command[0], Source: "release"}
 }
 
 func TestGoldenPlans(t *testing.T) {

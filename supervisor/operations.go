@@ -35,6 +35,9 @@ func (s *Supervisor) Restart(ctx context.Context, who api.Peer, names []string) 
 		return api.Operation{}, err
 	}
 	s.command(who, "restart", chosen)
+	if err := s.takeBuilds(chosen); err != nil {
+		return api.Operation{}, err
+	}
 	before := s.host.runs(chosen)
 	if err := s.order(chosen, engine.Event{Kind: engine.RestartWanted, Actor: actor(who)}); err != nil {
 		return api.Operation{}, err

@@ -65,6 +65,9 @@ func (s *Supervisor) link(ctx context.Context, v engine.View) api.Link {
 			tellCode(l.Evidence, u.instance().Restart, *v.LastExit)
 		}
 	}
+	if u := s.host.unit(v.Name); u != nil && u.instance().Build != "" {
+		l.Evidence["override"] = s.opts.Roster.Overrides[u.instance().Service] + ", build " + u.instance().Build
+	}
 	if v.StoppedBy != "" && !v.Wanted {
 		l.Evidence["stopped_by"] = v.StoppedBy
 	}

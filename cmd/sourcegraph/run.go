@@ -31,6 +31,7 @@ func runCommand() *cli.Command {
 		Usage: "become the appliance in the foreground: process 1 of a container, systemd's main process, or at a terminal",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "release", Usage: "directory or version to run; none for the site's own services only", EnvVars: []string{"APPLIANCE_RELEASE"}},
+			&cli.StringSliceFlag{Name: "override", Usage: "SERVICE=PROGRAM: your own build in place of one program of the release, for this run; taken anew at restart and reload", EnvVars: []string{"APPLIANCE_OVERRIDE"}},
 			&cli.StringFlag{Name: "listen", Usage: "host:port of the front door, several with commas (from url, else 127.0.0.1:7080; in the image :7080)", EnvVars: []string{"APPLIANCE_LISTEN"}},
 			&cli.StringFlag{Name: "tls-cert", Usage: "certificate chain, PEM", EnvVars: []string{"APPLIANCE_TLS_CERT"}},
 			&cli.StringFlag{Name: "tls-key", Usage: "its key, PEM", EnvVars: []string{"APPLIANCE_TLS_KEY"}},
@@ -70,6 +71,9 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 			return supervisor.Options{}, usage("--release %s: %v", c.String("release"), err)
 		}
 	}
+	if o.Roster.Overrides, err = overrides(c.StringSlice("override")); err != nil {
+		return supervisor.Options{}, err
+	}
 	if exe, err := os.Executable(); err == nil {
 		o.Roster.Executable = exe
 	}
@@ -98,6 +102,22 @@ func runOptions(c *cli.Context) (supervisor.Options, error) {
 		}
 	}
 	return o, checkRun(o)
+}
+
+// overrides reads SERVICE=PROGRAM; a service that is said twice is a mistake.
+func overrides(all []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, one := range all {
+		service, path, err := roster.ParseOverride(one)
+		if err != nil {
+			return nil, usage("--override: %v", err)
+		}
+		if out[service] != "" {
+			return nil, usage("--override: %s is given twice, %s and %s", service, out[service], path)
+		}
+		out[service] = path
+	}
+	return out, nil
 }
 
 // splitList reads a list with commas; nothing is an empty list.

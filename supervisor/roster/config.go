@@ -237,11 +237,7 @@ func names(defs []services.Definition) []string {
 
 // hintOf finds the first remedy in a tree of errors.
 func hintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return "check with: sourcegraph config check"
+	return hintOr(err, "check with: sourcegraph config check")
 }
 
 // readFile returns a file's content; a file that is not there has none.

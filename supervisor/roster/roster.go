@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/sourcegraph/appliance/services"
@@ -14,16 +15,17 @@ import (
 
 // Options says where to look.
 type Options struct {
-	DataDir     string // absolute
-	RunDir      string // absolute
-	ConfigFile  string // appliance.yaml; services.d/ and secrets/ are beside it. Empty or not there: none
-	ReleaseDir  string // --release: a directory, or the version of an installed release; empty for none
-	ReleaseNone bool   // --release none: the site's own services only
-	Executable  string // of the appliance; a release may lie in ../share/sourcegraph/release from there
-	Root        bool   // services get users of their own, who must be able to reach their programs
-	Path        string // where programs of the host are looked for; empty: [StandardPath] for root, else $PATH
-	Ports       *Ports `json:"-"` // what is reserved for this appliance; nil: ports are looked at only
-	DryRun      bool   // write nothing: no release is installed, no address and no secret kept
+	DataDir     string            // absolute
+	RunDir      string            // absolute
+	ConfigFile  string            // appliance.yaml; services.d/ and secrets/ are beside it. Empty or not there: none
+	ReleaseDir  string            // --release: a directory, or the version of an installed release; empty for none
+	ReleaseNone bool              // --release none: the site's own services only
+	Overrides   map[string]string `json:",omitempty"` // --override: an engineer's own build, absolute, by the service whose program it stands for
+	Executable  string            // of the appliance; a release may lie in ../share/sourcegraph/release from there
+	Root        bool              // services get users of their own, who must be able to reach their programs
+	Path        string            // where programs of the host are looked for; empty: [StandardPath] for root, else $PATH
+	Ports       *Ports            `json:"-"` // what is reserved for this appliance; nil: ports are looked at only
+	DryRun      bool              // write nothing: no release is installed, no address and no secret kept
 }
 
 // Roster is what is to run.
@@ -40,6 +42,7 @@ type Roster struct {
 	effective []services.Effective // what the plan was made from, and the rest of what only [Load] knows
 	places    keys.Places
 	files     map[string]string // contents, by name beside appliance.yaml
+	overridden []string // what is said of the engineer's own builds
 }
 
 // Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
@@ -63,11 +66,11 @@ func Load(o Options) (*Roster, error) {
 		return nil, err
 	}
 	var lacking []string
-	selection.Absent, lacking = r.absent(selection)
+	selection.Absent, lacking = r.absent(selection, o.Overrides)
 	if err := r.plan(o, selection); err != nil {
 		return nil, err
 	}
-	r.Warnings = append(append(conf.warnings, lacking...), r.wishes(conf)...)
+	r.Warnings = slices.Concat(conf.warnings, lacking, r.overridden, r.wishes(conf))
 	return r, nil
 }
 
@@ -152,6 +155,12 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 		Selection: s, Release: r.releaseName(), Dirs: services.Dirs{Data: o.DataDir, Run: o.RunDir}, Generation: 1, Path: o.Path,
 		Programs: map[string]services.Program{},
 	}
+	if r.Dir != "" {
+		in.Bin = filepath.Join(r.Dir, "bin")
+	}
+	if err := r.overrides(o, list, in.Programs); err != nil {
+		return err
+	}
 	if err := r.programs(o, list, in.Programs); err != nil {
 		return err
 	}
@@ -200,7 +209,7 @@ func (r *Roster) programs(o Options, list []services.Effective, out map[string]s
 	f := finder{dir: r.Dir, manifest: r.Release, path: o.Path}
 	var faults []error
 	for _, e := range list {
-		if e.Disabled || len(e.Command) == 0 || filepath.IsAbs(e.Command[0]) {
+		if _, own := out[e.Name]; own || e.Disabled || len(e.Command) == 0 || filepath.IsAbs(e.Command[0]) {
 			continue
 		}
 		p, err := f.find(e)
@@ -217,12 +226,12 @@ func (r *Roster) programs(o Options, list []services.Effective, out map[string]s
 }
 
 // absent finds the spare services that the release does not carry, and says what users lose unless the site has decided about them.
-func (r *Roster) absent(s services.Selection) (out map[string]bool, lacking []string) {
+func (r *Roster) absent(s services.Selection, own map[string]string) (out map[string]bool, lacking []string) {
 	out = map[string]bool{}
 	f := finder{dir: r.Dir, manifest: r.Release}
 	for _, d := range services.Of(s.Product, s.Version) {
 		said := s.Overrides[d.Name]
-		if !d.Spare || s.External.Replaces(d.Name) || said.Command != nil || f.inRelease(d.Command[0]) != "" {
+		if !d.Spare || s.External.Replaces(d.Name) || said.Command != nil || own[d.Name] != "" || f.inRelease(d.Command[0]) != "" {
 			continue
 		}
 		out[d.Name] = true
