@@ -53,7 +53,7 @@ func (r *Roster) override(o Options, e services.Effective, out map[string]servic
 	case len(e.Releases) == 0 || e.Command0:
 		return fmt.Errorf("services.%s.command names its program already; say it in one of the two places", e.Name)
 	case e.Disabled:
-		r.overridden = append(r.overridden, fmt.Sprintf("--override %s has no effect: the service is disabled", e.Name))
+		r.found = append(r.found, fmt.Sprintf("--override %s has no effect: the service is disabled", e.Name))
 		return nil
 	}
 	if err := checkBuild(source); err != nil {
@@ -68,7 +68,7 @@ func (r *Roster) override(o Options, e services.Effective, out map[string]servic
 		return err
 	}
 	out[e.Name] = p
-	r.overridden = append(r.overridden, fmt.Sprintf("%s is an override: it runs a copy of %s in place of the release's program", e.Name, source))
+	r.found = append(r.found, fmt.Sprintf("%s is an override: it runs a copy of %s in place of the release's program", e.Name, source))
 	return nil
 }
 

@@ -43,6 +43,7 @@ type Roster struct {
 	places    keys.Places
 	files     map[string]string // contents, by name beside appliance.yaml
 	overridden []string // what is said of the engineer's own builds
+	found []string // what is said of the programs: the engineer's own builds, a PostgreSQL that does not fit
 }
 
 // Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
@@ -70,7 +71,7 @@ func Load(o Options) (*Roster, error) {
 	if err := r.plan(o, selection); err != nil {
 		return nil, err
 	}
-	r.Warnings = slices.Concat(conf.warnings, lacking, r.overridden, r.wishes(conf))
+	r.Warnings = slices.Concat(conf.warnings, lacking, r.found, r.wishes(conf))
 	return r, nil
 }
 
@@ -164,6 +165,7 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 	if err := r.programs(o, list, in.Programs); err != nil {
 		return err
 	}
+	r.found = append(r.found, r.hostPostgres(in.Programs["postgres"])...)
 	if in.Addresses, err = r.addresses(o, list); err != nil {
 		return err
 	}
