@@ -20,7 +20,7 @@ func prometheus() Definition {
 		Wants: []string{"alertmanager"},
 		Files: []File{
 			{Path: "{{ .Run }}/prometheus.yml", Mode: 0o600, Content: prometheusConf},
-			{Path: "{{ .Run }}/appliance_rules.yml", Mode: 0o600, Content: prometheusRules},
+			{Path: "{{ .Run }}/appliance_rules.yml", Mode: 0o600, Content: "{{ .AlertRules }}"}, // Sourcegraph's own rules come with its images, not with its programs,
 		},
 		Data:  []Data{{Name: "prometheus", Path: "shared/prometheus", Class: DataCache}},
 		Ready: readyHTTP("/-/ready", "http"), // WAL replayed
@@ -47,27 +47,4 @@ alerting:
     - static_configs:
         - targets: ['{{ . }}']
 {{- end }}
-scrape_configs:
-{{- range .Scrapes }}
-  - job_name: '{{ .Job }}'
-    metrics_path: '{{ .Path }}'
-    static_configs:
-      {{- range .Targets }}
-      - targets: ['{{ .Address }}']
-        labels: {service: '{{ .Instance }}', nodename: 'appliance'}
-      {{- end }}
-{{- end }}
-`
-
-// prometheusRules is what every plan needs: Sourcegraph's own rules come with its images, not with its programs.
-const prometheusRules = `# Written by the appliance at each start
-groups:
-  - name: appliance
-    rules:
-      - alert: ServiceMetricsAway
-        expr: up == 0
-        for: 5m
-        labels: {level: warning}
-        annotations:
-          description: 'the service has not shown its metrics for 5 minutes; its name is the label service. See: sourcegraph why SERVICE'
-`
+` + scrapeJobs

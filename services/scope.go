@@ -22,6 +22,7 @@ import (
 //	{{ .PeerOr "zoekt-webserver" "http" "127.0.0.1:6070" }}   the catalog's address while no such service is defined
 //	{{ .Running "jaeger" "http" "http://" }}   the same with that before it, and nothing while the service is off
 //	{{ range .Scrapes }}                   what Prometheus scrapes
+//	{{ .AlertRules }}                      the rules of [Alerts]
 //	{{ .PeerHere "zoekt-webserver" "http" }}   the address of the instance of the same number
 //	{{ .DebugServices }}                   JSON of all debug ports, as SRC_PROF_SERVICES takes it
 //	{{ .SocketDir "/x.sock" }}             {{ .Run }} when a socket of that name fits in it
@@ -47,6 +48,9 @@ type Scope struct {
 
 // Scrapes lists what runs and has metrics.
 func (s Scope) Scrapes() []Scrape { return s.scrapes() }
+
+// AlertRules is the rule file about what the appliance knows.
+func (s Scope) AlertRules() string { return AlertRules() }
 
 // Running returns the addresses of a service that is on, each with prefix before it, or nothing.
 func (s Scope) Running(service, port, prefix string) string {

@@ -32,6 +32,7 @@ type Input struct {
 	Release    string             // <version>-<digest>, or "none"
 	Programs   map[string]Program // by service; a command with an absolute path needs none
 	Addresses  map[string]string  // "gitserver/0.http" -> "127.0.0.1:3178", for all that AddressKeys names
+	Appliance  string             // host:port of the appliance's own metrics; empty: on the admin socket only
 	Secrets    []string           // names beside the generated ones
 	Dirs       Dirs
 	Generation int    // of the data, from 1
@@ -239,13 +240,8 @@ func (in Input) env(list []Effective, e Effective) map[string]string {
 	if dir := in.releaseBin(e); dir != "" {
 		path = dir + ":" + path
 	}
-	env := map[string]string{
-		"HOME":     "{{ .Home }}",
-		"LANG":     "C.UTF-8",
-		"NO_PROXY": direct, // a proxy for internal traffic breaks it
-		"PATH":     strings.Trim(path, ":"),
-		"TZ":       "UTC", // sessions of PostgreSQL must be UTC
-	}
+	env := commonEnv()
+	env["PATH"] = strings.Trim(path, ":")
 	for _, k := range e.Demand.Knobs {
 		if value := k.value(e.Budget); k.Auto && value != "" {
 			env[k.Name] = value
@@ -261,6 +257,16 @@ func (in Input) env(list []Effective, e Effective) map[string]string {
 		delete(env, name)
 	}
 	return env
+}
+
+// commonEnv is what every service gets, beside its PATH.
+func commonEnv() map[string]string {
+	return map[string]string{
+		"HOME":     "{{ .Home }}",
+		"LANG":     "C.UTF-8",
+		"NO_PROXY": direct, // a proxy for internal traffic breaks it
+		"TZ":       "UTC",  // sessions of PostgreSQL must be UTC
+	}
 }
 
 // releaseBin is where the release's helpers lie: beside the service's own program, and there still when the site names another in its place.

@@ -284,7 +284,8 @@ func requireWhole(t *testing.T, plan Plan, seed uint64) {
 		require.True(t, slices.IsSorted(inst.Env))
 		text, err := json.Marshal(inst)
 		require.NoError(t, err)
-		require.NotContains(t, string(text), "{{", "seed %d", seed)
+		ours := strings.NewReplacer("{{ $", "", "{{ printf", "").Replace(string(text)) // what Prometheus fills in is none of ours
+		require.NotContains(t, ours, "{{", "seed %d", seed)
 	}
 	for _, inst := range plan.Instances {
 		for _, need := range append(slices.Clone(inst.Needs), inst.Wants...) {

@@ -136,6 +136,9 @@ func doorFigures(s door.Stats) metrics.Door {
 		HeldTotal: s.HeldTotal, HeldRefused: s.HeldRefused, Refused: s.Refused, BytesIn: uint64(max(0, s.BytesIn)), BytesOut: uint64(max(0, s.BytesOut)),
 		Connections: s.Connections, InFlight: int(s.InFlight), Held: s.Held, CertificateOK: s.TLSError == "", Draining: s.Draining,
 	}
+	if s.Certificate != nil {
+		out.CertificateEnd = s.Certificate.NotAfter
+	}
 	for mode, codes := range s.Requests {
 		for code, n := range codes {
 			out.Requests[metrics.Answer{Mode: string(mode), Code: code}] = n

@@ -56,7 +56,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.host.door.listen(front.Listeners, nil); err != nil {
 		change.Warnings = append(change.Warnings, "still listening where it did before: "+err.Error())
 	}
-	if err := s.metrics.move(string(s.site().Metrics.Listen)); err != nil {
+	if err := s.metrics.move(s.metricsAddress()); err != nil {
 		change.Warnings = append(change.Warnings, err.Error())
 	}
 	s.host.logs.Redactor.Set(s.secretValues())

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"cmp"
+
 	"github.com/sourcegraph/appliance/supervisor/roster"
 	"github.com/sourcegraph/appliance/supervisor/roster/keys"
 )
@@ -57,4 +59,11 @@ func (s *Supervisor) secretValues() []string {
 		values = append(values, key)
 	}
 	return values
+}
+
+// metricsAddress is where the appliance's own metrics are served in clear; empty for nowhere.
+func (s *Supervisor) metricsAddress() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.roster.Metrics, string(s.roster.Site.Metrics.Listen)) // the latter for a plan that an earlier version has kept
 }

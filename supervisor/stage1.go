@@ -282,11 +282,10 @@ func grade(tree *cgroup.Tree, mode users.Mode, why []string) api.Grade {
 
 // begin starts or resumes every instance, the door first.
 func (s *Supervisor) begin(inv inventory) error {
-	site := s.site()
 	if err := s.host.door.listen(s.front().Listeners, inv.stored); err != nil {
 		return err
 	}
-	if err := s.metrics.move(string(site.Metrics.Listen)); err != nil {
+	if err := s.metrics.move(s.metricsAddress()); err != nil {
 		if inv.hello.Run == 1 {
 			return err
 		}

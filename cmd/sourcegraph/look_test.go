@@ -170,7 +170,7 @@ func TestCompletion(t *testing.T) {
 		want  string
 	}{
 		{[]string{"sta"}, "status\nstart\n"},
-		{[]string{"services", "s"}, "show\n"},
+		{[]string{"services", "sh"}, "show\n"},
 		{[]string{"stop", "--dr"}, "--dry-run\n"},
 		{[]string{"--run-dir=" + a.dir, "why", "g"}, "gitserver\ngitserver/0\ngitserver/1\n"},
 		{[]string{"completion", "z"}, "zsh\n"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/sourcegraph/appliance/services"
@@ -50,7 +49,7 @@ func documentOf(d services.Definition) definitionDocument {
 	out := definitionDocument{
 		Name: d.Name, Kind: string(d.Kind), Versions: []string{}, Loss: d.Loss, Command: d.Command, Env: d.Env, Beside: d.Beside, Ports: map[string]int{},
 		Open: map[string]string{}, Needs: append([]string{}, d.Needs...), Wants: append([]string{}, d.Wants...), Data: map[string]string{},
-		Ready: probeText(d.Ready, d.Without.Ready), Live: probeText(d.Live, d.Without.Live), Metrics: d.Without.Metrics,
+		Ready: d.Ready.Describe(d.Without.Ready), Live: d.Live.Describe(d.Without.Live), Metrics: d.Without.Metrics,
 		Stop: services.SignalName(d.Stop.Signal), Grace: d.Stop.Grace.String(), Memory: d.Budget.Memory, Floor: d.Demand.Floor, Knobs: []string{},
 		Replicas: max(1, d.Replicas.Max), Switch: string(d.Switch), Snapshot: string(d.Snapshot), Optional: d.Optional, Variants: []string{}, Origin: d.Origin,
 		Outbound: []destinationDocument{},
@@ -86,32 +85,4 @@ func rangesOf(in []services.Releases) []string {
 		out = append(out, r.String())
 	}
 	return out
-}
-
-// probeText says how a probe asks, or why nobody does.
-func probeText(p *services.Probe, without string) string {
-	if p == nil {
-		if without == "" {
-			return ""
-		}
-		return "none: " + without
-	}
-	way := ""
-	switch {
-	case p.HTTP != "":
-		way = "http " + p.HTTP + " on " + p.Port
-	case p.TCP:
-		way = "tcp on " + p.Port
-	case p.Postgres:
-		way = "postgres on " + p.Port
-	case p.Redis:
-		way = "redis on " + p.Port
-	case p.Exec != nil:
-		way = "exec " + strings.Join(p.Exec, " ")
-	case p.Log != "":
-		way = "log line " + p.Log
-	case p.Notify:
-		way = "notify"
-	}
-	return fmt.Sprintf("%s, every %s, %d misses of %s", way, p.Every, p.Failures, p.Timeout)
 }

@@ -26,6 +26,8 @@ func servicesCommand() *cli.Command {
 			Name: "graph", Usage: "what needs what",
 			Flags:  []cli.Flag{release, &cli.StringFlag{Name: "format", Value: "text", Usage: "text, dot or mermaid"}},
 			Action: graphServices,
+		}, scrapeConfigCommand(release), {
+			Name: "alert-rules", Usage: "rules about the appliance and its services, for a Prometheus of your own", Action: alertRules,
 		}},
 	}
 }

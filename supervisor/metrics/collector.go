@@ -187,6 +187,7 @@ func (e emitter) door(d Door) {
 	e.counter("appliance_door_received_bytes_total", float64(d.BytesIn))
 	e.counter("appliance_door_sent_bytes_total", float64(d.BytesOut))
 	e.gauge("appliance_door_certificate_current", oneIf(d.CertificateOK))
+	e.when("appliance_door_certificate_end_timestamp_seconds", d.CertificateEnd)
 	e.gauge("appliance_door_draining", oneIf(d.Draining))
 }
 

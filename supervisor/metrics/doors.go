@@ -20,6 +20,7 @@ type Door struct {
 
 	Connections, InFlight, Held int
 	CertificateOK               bool
+	CertificateEnd              time.Time // zero without TLS
 	Draining                    bool
 }
 

@@ -70,6 +70,7 @@ func families() []family {
 		{"appliance_door_received_bytes_total", "counter", "bytes", nil, "Bytes of requests passed to the frontend."},
 		{"appliance_door_sent_bytes_total", "counter", "bytes", nil, "Bytes of the frontend's answers."},
 		{"appliance_door_certificate_current", "gauge", "", nil, "0 if the certificate on disk is not the one in use because it cannot be read."},
+		{"appliance_door_certificate_end_timestamp_seconds", "gauge", "seconds", nil, "When the certificate in use ends, in seconds since 1970; absent without TLS."},
 		{"appliance_door_draining", "gauge", "", nil, "1 while the door finishes requests at its end."},
 
 		{"appliance_host_memory_bytes", "gauge", "bytes", nil, "Memory of the machine."},

@@ -47,7 +47,7 @@ func full() Snapshot {
 		Events: Events{Open: true, Appended: 5, Written: 4, Dropped: 1},
 		Door: &Door{
 			Since: at, Requests: map[Answer]uint64{{"proxy", 200}: 7}, Bounds: []float64{.1, 1}, Latency: []uint64{5, 1, 1}, Seconds: 3.5,
-			HeldTotal: 2, HeldRefused: 1, Refused: 1, BytesIn: 10, BytesOut: 20, Connections: 3, InFlight: 1, Held: 1, CertificateOK: true,
+			HeldTotal: 2, HeldRefused: 1, Refused: 1, BytesIn: 10, BytesOut: 20, Connections: 3, InFlight: 1, Held: 1, CertificateOK: true, CertificateEnd: at,
 		},
 		DoorAnswered: true, SnapshotFaults: 1,
 	}

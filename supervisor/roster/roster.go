@@ -38,6 +38,7 @@ type Roster struct {
 	Release   Manifest // zero for none
 	Dir       string   // of the release; empty for none
 	Changed   bool     // state/addresses was written
+	Metrics   string   // where the appliance serves its own metrics in clear; empty for nowhere
 
 	effective []services.Effective // what the plan was made from, and the rest of what only [Load] knows
 	places    keys.Places
@@ -166,9 +167,13 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 		return err
 	}
 	r.found = append(r.found, r.hostPostgres(in.Programs["postgres"])...)
-	if in.Addresses, err = r.addresses(o, list); err != nil {
+	if in.Addresses, err = r.addresses(o, append(list, r.ownMetrics(list)...)); err != nil {
 		return err
 	}
+	if r.Metrics = string(r.Site.Metrics.Listen); len(r.ownMetrics(list)) > 0 {
+		r.Metrics = in.Addresses[ownMetricsKey]
+	}
+	in.Appliance = scraped(r.Metrics)
 	if in.Secrets, err = o.secrets().names(); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (*EAB) Check(given func(string) bool, fault func(key, text string)) {
 
 // Metrics opens /metrics on TCP.
 type Metrics struct {
-	Listen keys.Address `yaml:"listen,omitempty" json:"listen" doc:"host:port that serves /metrics in clear, beside the admin socket" example:"127.0.0.1:9464" unset:"on the admin socket only" changing:"it listens anew; nothing is restarted"`
+	Listen keys.Address `yaml:"listen,omitempty" json:"listen" doc:"host:port that serves /metrics in clear, beside the admin socket" example:"127.0.0.1:9464" unset:"on the admin socket only; while the bundled Prometheus runs, 127.0.0.1:9464 or a free port" changing:"it listens anew; nothing is restarted"`
 }
 
 // SiteLog is about the services' output.
