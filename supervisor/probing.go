@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/sourcegraph/appliance/services"
@@ -47,30 +46,56 @@ func (h *Host) probe(u *unit, l *life) {
 		return
 	}
 	h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
+	h.watch(u, l)
+}
+
+// watch asks a run that has been ready whether it still is, and whether it lives; one answer serves both where they ask the same.
+func (h *Host) watch(u *unit, l *life) {
 	var ready, live *question
 	for l.ctx.Err() == nil {
 		inst, news := u.definition(l)
-		ready, live = ready.renew(inst.Ready), live.renew(inst.Live)
+		now := time.Now()
+		ready, live = ready.renew(inst.Ready, now), live.renew(inst.Live, now)
 		q := sooner(ready, live)
 		if !q.due(l.ctx, news) {
 			continue
 		}
-		turned, err := q.ask(l, h, u)
+		err := h.askOnce(l, u, q.probe)
 		if l.ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			u.tally.Missed(q == live)
+		now = time.Now()
+		both := ready.sharesWith(live)
+		if both || q == ready {
+			h.heardReady(u, l, ready.answered(err, now), err)
 		}
-		switch {
-		case !turned:
-		case q == live && err != nil:
-			h.engine.Post(u.name, engine.Event{Kind: engine.Hung, Run: l.run, Err: fmt.Errorf("no sign of life: %w", err)})
-		case q == ready && err != nil:
-			h.engine.Post(u.name, missed(l, err))
-		case q == ready:
-			h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
+		if both || q == live {
+			h.heardLive(u, l, live.answered(err, now), err)
 		}
+	}
+}
+
+// heardReady tells the engine what the answer to the question of readiness turns.
+func (h *Host) heardReady(u *unit, l *life, turned bool, err error) {
+	if err != nil {
+		u.tally.Missed(false)
+	}
+	switch {
+	case turned && err != nil:
+		h.engine.Post(u.name, missed(l, err))
+	case turned:
+		h.engine.Post(u.name, engine.Event{Kind: engine.ProbePassed, Run: l.run})
+	}
+}
+
+// heardLive tells the engine of a run that has not answered often enough.
+func (h *Host) heardLive(u *unit, l *life, turned bool, err error) {
+	if err == nil {
+		return
+	}
+	u.tally.Missed(true)
+	if turned {
+		h.engine.Post(u.name, engine.Event{Kind: engine.Hung, Run: l.run, Err: fmt.Errorf("no sign of life: %w", err)})
 	}
 }
 
@@ -147,73 +172,6 @@ func (h *Host) askOnce(l *life, u *unit, p services.Probe) error {
 		return nil
 	}
 	return errors.New(result.Detail)
-}
-
-// question is a probe that is asked again and again, and its answers in a row.
-type question struct {
-	probe  services.Probe
-	every  time.Duration
-	misses int
-	limit  int
-	next   time.Time
-}
-
-// newQuestion is nil for what cannot be asked twice.
-func newQuestion(p *services.Probe) *question {
-	if p == nil || p.Log != "" || p.Notify {
-		return nil
-	}
-	every := orDefault(p.Every, defaultEvery)
-	limit := p.Failures
-	if limit == 0 {
-		limit = defaultMisses
-	}
-	return &question{probe: *p, every: every, limit: limit, next: time.Now().Add(every)}
-}
-
-// renew is the same question as long as the probe is the same.
-func (q *question) renew(p *services.Probe) *question {
-	if q != nil && p != nil && reflect.DeepEqual(q.probe, *p) {
-		return q
-	}
-	return newQuestion(p)
-}
-
-// due waits until it is time to ask; false if the run is over or there is news before. Without a question there is nothing but news.
-func (q *question) due(ctx context.Context, news <-chan struct{}) bool {
-	var at <-chan time.Time
-	if q != nil {
-		timer := time.NewTimer(time.Until(q.next))
-		defer timer.Stop()
-		at = timer.C
-	}
-	select {
-	case <-at:
-		return ctx.Err() == nil
-	case <-news:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// ask says whether the answer turned: bad for the limit-th time in a row, or good after that.
-func (q *question) ask(l *life, h *Host, u *unit) (turned bool, err error) {
-	err = h.askOnce(l, u, q.probe)
-	q.next = time.Now().Add(q.every)
-	if err != nil {
-		q.misses++
-		return q.misses == q.limit, err
-	}
-	turned = q.misses >= q.limit
-	q.misses = 0
-	return turned, nil
-}
-
-func sooner(a, b *question) *question {
-	if a == nil || b != nil && b.next.Before(a.next) {
-		return b
-	}
-	return a
 }
 
 // pause waits; false if the context ended first.
