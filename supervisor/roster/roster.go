@@ -43,8 +43,7 @@ type Roster struct {
 	effective []services.Effective // what the plan was made from, and the rest of what only [Load] knows
 	places    keys.Places
 	files     map[string]string // contents, by name beside appliance.yaml
-	overridden []string // what is said of the engineer's own builds
-	found []string // what is said of the programs: the engineer's own builds, a PostgreSQL that does not fit
+	found     []string          // what is said of the programs: the engineer's own builds, a PostgreSQL that does not fit
 }
 
 // Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
