@@ -23,11 +23,16 @@ func All() []Definition {
 // BuiltIn is the [Definition.Origin] of what this package defines.
 const BuiltIn = "built in"
 
+// Registry is a list of built-in definitions.
+type Registry []Definition
+
+// Of returns the definitions of [All] that a version of a product carries, with what is different in that version.
+func Of(product, version string) []Definition { return Registry(All()).Of(product, version) }
+
 // Of returns the definitions that a version of a product carries, with what is different in that version.
-func Of(product, version string) []Definition {
-	all := All()
-	out := make([]Definition, 0, len(all))
-	for _, d := range all {
+func (r Registry) Of(product, version string) []Definition {
+	out := make([]Definition, 0, len(r))
+	for _, d := range r {
 		if d.In(product, version) {
 			out = append(out, d.At(product, version))
 		}

@@ -10,7 +10,8 @@ import (
 
 // Selection is which services a plan has and what the site says of them.
 type Selection struct {
-	Product   string // demo, sourcegraph, none
+	Registry  Registry // nil: [All]
+	Product   string   // demo, sourcegraph, none
 	Version   string
 	Overrides map[string]Override // by name of a built-in service
 	DropIns   []Definition        // the site's own
@@ -29,7 +30,11 @@ type Effective struct {
 
 // Effective applies the site's overrides, and checks the whole: names, needs, circles, replicas. All faults are in the error.
 func (s Selection) Effective() ([]Effective, error) {
-	built := Of(s.Product, s.Version)
+	registry := s.Registry
+	if registry == nil {
+		registry = All()
+	}
+	built := registry.Of(s.Product, s.Version)
 	out := make([]Effective, 0, len(built)+len(s.DropIns))
 	var faults []error
 	faults = append(faults, s.External.Validate())
