@@ -32,6 +32,8 @@ func TestConfigIsShownAndExplained(t *testing.T) {
 	require.Contains(t, shown.out, "            A: b\n")
 	require.Contains(t, shown.out, "            grace: 10s\n")
 
+	require.Equal(t, shown, run("config", "show"), "who only looks needs no release")
+
 	explained := run("config", "explain", "hello.env.A", "--release=none")
 	require.Zero(t, explained.code, explained.progress)
 	require.Contains(t, explained.out, "value     b\n")
