@@ -48,7 +48,10 @@ func (s secretStore) load(needed []string, inUse func(name string) string, dry b
 		if slices.Contains(generated, name) {
 			content, err = s.own(name, inUse(name), dry)
 		} else {
-			content, err = readSecret(filepath.Join(s.site, name))
+			path := filepath.Join(s.site, name)
+			if content, err = readSecret(path); err == nil {
+				err = checkPrivate(path)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -102,6 +105,18 @@ func readSecret(path string) (string, error) {
 		return "", invalid(fmt.Errorf("the secret %s has more than one line", path), "put its content into the file, on one line")
 	}
 	return text, nil
+}
+
+// checkPrivate refuses a secret that every user of the machine can read: its mode lets them, and so do all directories above it.
+func checkPrivate(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o004 == 0 {
+		return err
+	}
+	if whole, err := filepath.EvalSymlinks(path); err != nil || checkTraversable(filepath.Dir(whole)) != nil {
+		return err
+	}
+	return invalid(fmt.Errorf("every user of this machine can read the secret %s (mode %04o)", path, info.Mode().Perm()), "chmod o-r "+path)
 }
 
 func invalidFile(err error) error {
