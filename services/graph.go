@@ -51,8 +51,14 @@ func findCycle(names []string, after func(string) []string) Cycle {
 	return nil
 }
 
-// Graph draws what needs (solid) and wants (dashed) what. The format is text, dot or mermaid.
+// Graph draws what needs (solid) and wants (dashed) what. A wish for what is not among them is none. The format is text, dot or mermaid.
 func Graph(defs []Definition, format string) (string, error) {
+	defs = slices.Clone(defs)
+	for i, d := range defs {
+		defs[i].Wants = slices.DeleteFunc(slices.Clone(d.Wants), func(want string) bool {
+			return !slices.ContainsFunc(defs, func(other Definition) bool { return other.Name == want })
+		})
+	}
 	switch format {
 	case "", "text":
 		return textGraph(defs), nil

@@ -300,6 +300,12 @@ func TestGraphFormats(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, strings.Index(text, "postgres"), strings.Index(text, "migrator"))
 	require.Contains(t, text, "searcher  needs frontend  after gitserver")
+	for _, format := range []string{"text", "dot", "mermaid"} {
+		whole, err := Graph(Of(sourcegraph, "7.5.4453"), format)
+		require.NoError(t, err)
+		require.NotContains(t, whole, "minio", "it is gone since 4.2.1")
+		require.Contains(t, whole, "blobstore")
+	}
 	dot, err := Graph(defs, "dot")
 	require.NoError(t, err)
 	require.Contains(t, dot, `"frontend" -> "migrator";`)
