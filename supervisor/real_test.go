@@ -249,7 +249,7 @@ a: {command: [/bin/sh, -c, "(setsid sh -c 'trap \"\" TERM; echo $$ > $HOME/escap
 // TestE5DeafServiceIsKilledAndSaid: after its grace, in the answer, in the events and in the exit code of run.
 func TestE5DeafServiceIsKilledAndSaid(t *testing.T) {
 	s := newSite(t, `
-deaf: {command: [/bin/sh, -c, "trap '' TERM; while :; do sleep 1; done"], stop: {grace: 300ms}}
+deaf: {command: [/bin/sh, -c, "trap '' TERM; echo deaf; while :; do sleep 1; done"], ready: {log: deaf}, stop: {grace: 300ms}}
 `)
 	s.start()
 	s.until("deaf", in(api.Ready))
