@@ -193,7 +193,8 @@ func TestChaosOfOwnServices(t *testing.T) {
 	for end := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(end); {
 		what := a.somethingRandom(random, names[random.IntN(len(names))])
 		for _, name := range names {
-			require.LessOrEqual(t, len(a.mains(name)), 1, "after %s: two processes of %s", what, name)
+			once := len(a.mains(name)) <= 1 || len(a.mains(name)) <= 1 // a child bears its mother's name until its exec: one look may meet both
+			require.True(t, once, "after %s: two processes of %s", what, name)
 		}
 	}
 	a.until("a supervisor starts them", func() bool {
