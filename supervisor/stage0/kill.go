@@ -83,6 +83,21 @@ func (s *stage0) below() []stat {
 	return below
 }
 
+// nothingLeft says that no child lives, and nothing in a cgroup that we know of.
+func (s *stage0) nothingLeft() bool {
+	if s.reap() != noChildren {
+		return false
+	}
+	for dir := range s.ledger.cgroups {
+		for _, pid := range cgroupPIDs(dir) {
+			if st, err := readStat(pid); pid != os.Getpid() && err == nil && !st.dead() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // killCgroup kills everything in dir and below, with cgroup.kill where the kernel has it, and returns who was there. A
 // group that holds ourselves is left alone: then nothing told its members apart from us.
 func killCgroup(dir string) []stat {

@@ -184,6 +184,35 @@ func TestStopWithStage1Dead(t *testing.T) {
 	require.Equal(t, 0, tr.code())
 }
 
+// TestStopEndsOnceNothingIsLeft: a supervisor that cannot start has nothing to stop, and its budget is not waited out.
+func TestStopEndsOnceNothingIsLeft(t *testing.T) {
+	for program, said := range map[string]string{"/bin/false": "the next supervisor starts in", "/not/there": "trying again in"} {
+		t.Run(program, func(t *testing.T) {
+			tr := startTree(t, func(s *setup, _ *exec.Cmd) { s.Fallback, s.StopTimeout = program, 10*patience })
+			tr.logHas(said)
+			tr.signal(syscall.SIGTERM)
+			require.Equal(t, exitInternal, tr.code())
+			require.Contains(t, tr.log(), "nothing is left to stop")
+		})
+	}
+}
+
+// TestStopWaitsForWhatIsLeft: as long as something lives, a supervisor that could stop it in order is tried again.
+func TestStopWaitsForWhatIsLeft(t *testing.T) {
+	tr := startTree(t, func(s *setup, _ *exec.Cmd) { s.StopTimeout = 10 * patience })
+	p := tr.life()
+	left := p.spawn(1, "/bin/sh", "-c", "exec sleep 60")
+	tr.signal(syscall.SIGTERM)
+	p.message(Stop)
+	p.do(command{Do: "exit", Code: 1})
+	p = tr.life()
+	p.message(Hello)
+	kill(t, left.PID, syscall.SIGTERM)
+	gone(t, left.PID, left.Start)
+	p.do(command{Do: "exit", Code: 1})
+	require.Equal(t, exitInternal, tr.code())
+}
+
 func TestStopWithStage1Wedged(t *testing.T) {
 	tr := startTree(t, func(s *setup, _ *exec.Cmd) { s.StopTimeout = 15 * time.Second })
 	p := tr.life()

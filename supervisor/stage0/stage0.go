@@ -48,10 +48,11 @@ type order struct {
 	at       time.Time
 	deadline time.Time // ours: then everything is killed
 	told     Instant   // stage 1's: a little earlier, so that it can still say what it did
+	tried    bool      // a life that was to do it from its beginning has ended, or could not begin
 }
 
 // Run is the life of stage 0 and returns the exit code of `run`: what stage 1 gave with DONE, 2 or 6 when the first stage
-// 1 refused before it was ready, 3 when something had to be killed, 6 when the data directory is held, 2 when it cannot be used.
+// 1 refused before it was ready, 1 when a stop ended without a supervisor that could say so, 3 when something had to be killed, 6 when the data directory is held, 2 when it cannot be used.
 func Run(cfg Config) int {
 	sig := claimSignals()
 	defer sig.release()
@@ -186,6 +187,9 @@ func (s *stage0) tick(now time.Time) {
 	case l != nil:
 		s.watch(l, now)
 		l.flush(s.filesOf)
+	case s.order != nil && s.order.tried && s.nothingLeft():
+		s.log.printf("nothing is left to stop, though no supervisor said so")
+		s.finish(exitInternal)
 	case !now.Before(s.startAt):
 		s.begin()
 	}

@@ -73,6 +73,9 @@ func (s *stage0) cannotBegin(err error, program string) {
 		s.program.fallback = true
 	}
 	s.program.shorts++
+	if s.order != nil {
+		s.order.tried = true
+	}
 	s.startAt = time.Now().Add(s.pause())
 	s.why = err.Error()
 	s.log.printf("%v; trying again in %s", err, time.Until(s.startAt).Round(time.Millisecond))
@@ -204,6 +207,9 @@ func (s *stage0) lifeEnded(status unix.WaitStatus) {
 	if l.verdict.kind == done || l.verdict.kind == refused {
 		s.finish(l.verdict.code)
 		return
+	}
+	if s.order != nil && l.started.After(s.order.at) {
+		s.order.tried = true
 	}
 	lived := time.Since(l.started)
 	if lived < s.cfg.Timings.ShortLife {
