@@ -16,7 +16,7 @@ func Bare(e Effective, ports map[string]int) Override {
 		Start:    &StartChange{Timeout: &e.Start.Timeout},
 		Stop:     &StopChange{Signal: &Signal{SignalName(e.Stop.Signal), e.Stop.Signal}, To: &e.Stop.To, Grace: &e.Stop.Grace, Wait: &e.Stop.Wait},
 		Restart:  &RestartChange{Delay: &e.Restart.Delay, Max: &e.Restart.Max, ResetAfter: &e.Restart.ResetAfter, Expected: &e.Restart.Expected},
-		Replicas: &e.Count, Budget: bareBudget(e.Budget), Log: bareLog(e.Log), Disabled: &e.Disabled,
+		Replicas: &e.Count, Retired: append([]int{}, e.Retired...), Budget: bareBudget(e.Budget), Log: bareLog(e.Log), Disabled: &e.Disabled,
 	}
 	if e.Command0 {
 		o.Command = e.Command

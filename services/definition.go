@@ -142,6 +142,7 @@ type Data struct {
 	Path     string // below the data directory; absolute in an [Instance]
 	Class    DataClass
 	Identity string // why its name or its service's address is part of the data; empty if neither is
+	Moves    string `json:"-"`          // how what is in it comes to the other replicas when its own is no more; empty: not at all
 	Of       string `json:",omitempty"` // the service whose directory this is, shared with it: both have the same User
 }
 

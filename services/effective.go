@@ -23,7 +23,8 @@ type Selection struct {
 // Effective is a definition with everything that was said of it.
 type Effective struct {
 	Definition
-	Count    int // replicas
+	Count    int   // replicas
+	Retired  []int // numbers of those that are no more and whose data may lie unused
 	Disabled bool
 	Command0 bool // the site names the program
 }
@@ -59,6 +60,7 @@ func (s Selection) Effective() ([]Effective, error) {
 		out = append(out, e)
 	}
 	faults = append(faults, follow(out, s.Overrides)...)
+	faults = append(faults, checkRetired(out)...)
 	faults = append(faults, unknownOverrides(s.Overrides, out)...)
 	faults = append(faults, checkNeeds(out)...)
 	return out, errors.Join(faults...)
@@ -66,7 +68,7 @@ func (s Selection) Effective() ([]Effective, error) {
 
 func (s Selection) effective(d Definition, o Override) (Effective, error) {
 	off := d.Optional != "" || d.Spare && s.Absent[d.Name]
-	e := Effective{Definition: d, Count: 1, Disabled: off, Command0: o.Command != nil || len(d.Releases) == 0}
+	e := Effective{Definition: d, Count: 1, Retired: o.Retired, Disabled: off, Command0: o.Command != nil || len(d.Releases) == 0}
 	setTo(&e.Count, o.Replicas)
 	setTo(&e.Disabled, o.Disabled)
 	if e.Count < 1 || e.Count > max(1, d.Replicas.Max) {
@@ -93,6 +95,18 @@ func follow(list []Effective, overrides map[string]Override) []error {
 				e.Name, *wish, list[lead].Name, list[lead].Count, list[lead].Name))
 		}
 		e.Count = list[lead].Count
+	}
+	return faults
+}
+
+// checkRetired refuses what would be forgotten and then hold for a later, lower number of replicas as well.
+func checkRetired(list []Effective) (faults []error) {
+	for _, e := range list {
+		for _, n := range e.Retired {
+			if n < e.Count {
+				faults = append(faults, fmt.Errorf("services.%s.retired: %d is the number of a replica that runs: take it off the list", e.Name, n))
+			}
+		}
 	}
 	return faults
 }

@@ -23,7 +23,7 @@ func gitserver() Definition {
 		Needs: []string{"frontend"},
 		Data: []Data{
 			{Name: "repos", Path: "shared/repos/{{ .Number }}", Class: DataCache, Identity: "a janitor may delete clones that belong to another address"},
-			{Name: homeData, Path: "data/gen-{{ .Generation }}/gitserver-home/{{ .Number }}", Class: DataState}, // .ssh, .netrc and .gitconfig of the site
+			{Name: homeData, Path: "data/gen-{{ .Generation }}/gitserver-home/{{ .Number }}", Class: DataState, Moves: "the site's .ssh, .netrc and .gitconfig are written to that of each replica"},
 		},
 		// /healthz is 404 on its main port (observed, 3.38).
 		Ready:   readyHTTP("/ping", "http"),

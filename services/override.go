@@ -28,6 +28,7 @@ type Override struct {
 	Stop     *StopChange        `yaml:"stop,omitempty" doc:"how it ends" changing:"counts at once; nothing is restarted"`
 	Restart  *RestartChange     `yaml:"restart,omitempty" doc:"when a run that ended by itself is followed by the next" changing:"counts at once; nothing is restarted"`
 	Replicas *int               `yaml:"replicas,omitempty" doc:"how many of it run; each has data of its own" example:"3" min:"1" max:"1000" unset:"1" changing:"starts or stops instances, and restarts the services that are told their addresses"`
+	Retired  []int              `yaml:"retired,omitempty" doc:"numbers of replicas that are no more and whose data may lie unused where it is" example:"[2]" unset:"none: fewer replicas than hold data of their own are refused" min:"1" max:"999" unique:"true" changing:"counts at once; nothing is restarted"`
 	Budget   *BudgetChange      `yaml:"budget,omitempty" doc:"what it may use"`
 	Log      *LogChange         `yaml:"log,omitempty" doc:"how its output is kept" changing:"counts at once; nothing is restarted"`
 	Metrics  *Metrics           `yaml:"metrics,omitempty" doc:"where Prometheus finds its metrics; replaces the definition's" null:"it has none" changing:"counts at once; nothing is restarted"`

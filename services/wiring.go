@@ -163,12 +163,16 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 	return s, nil
 }
 
-// withHome adds a HOME of its own to a service that does not define one.
+// withHome adds a HOME of its own to a service that does not define one. What the site's own service keeps there is its state as far as we know.
 func withHome(d Definition) []Data {
 	if d.Kind == KindExternal || slices.ContainsFunc(d.Data, func(x Data) bool { return x.Name == homeData }) {
 		return d.Data
 	}
-	return append(slices.Clone(d.Data), Data{Name: homeData, Path: "shared/home/" + d.Name + "/{{ .Number }}", Class: DataNone})
+	class := DataNone
+	if d.Origin != BuiltIn {
+		class = DataState
+	}
+	return append(slices.Clone(d.Data), Data{Name: homeData, Path: "shared/home/" + d.Name + "/{{ .Number }}", Class: class})
 }
 
 func (in Input) peers(list []Effective, service, port string) []string {

@@ -153,8 +153,8 @@ func (c *config) define(r *keys.Reader, key *yaml.Node, one said) {
 	}
 	c.dropIns = append(c.dropIns, d)
 	c.said = append(c.said, one)
-	if one.out.Replicas != nil || one.out.Disabled != nil {
-		c.keep(d.Name, services.Override{Replicas: one.out.Replicas, Disabled: one.out.Disabled})
+	if one.out.Replicas != nil || one.out.Disabled != nil || one.out.Retired != nil {
+		c.keep(d.Name, services.Override{Replicas: one.out.Replicas, Disabled: one.out.Disabled, Retired: one.out.Retired})
 	}
 }
 
@@ -173,6 +173,9 @@ func (c *config) keep(name string, o services.Override) {
 	}
 	if said.Disabled == nil {
 		said.Disabled = o.Disabled
+	}
+	if said.Retired == nil {
+		said.Retired = o.Retired
 	}
 	c.site.Services[name] = said
 }

@@ -19,7 +19,10 @@ import (
 // provedBy names the test that shows what a key of the appliance as a whole does: its effect is outside the plan.
 func provedBy() map[string]string {
 	return map[string]string{
-		"url":                   "TestURLOfTheWholeAppliance",
+		"url": "TestURLOfTheWholeAppliance",
+
+		"services.<name>.retired": "TestReplicasBelowWhatHoldsStateAreRefused",
+
 		"listen":                "TestListenersFollowAReload",
 		"tls.cert":              "TestURLOfTheWholeAppliance",
 		"tls.key":               "TestURLOfTheWholeAppliance",
@@ -72,7 +75,7 @@ func around(key string) (beside, example string) {
 	return "", ""
 }
 
-// TestEveryKeyChangesSomething: no key is read and then ignored. A key of a service must change the plan; another needs a test of its own.
+// TestEveryKeyChangesSomething: no key is read and then ignored. A key of a service must change the plan, or have a test of its own as any other.
 func TestEveryKeyChangesSomething(t *testing.T) {
 	const base = "other: {command: [/bin/true]}\nhello:\n  command: [/bin/true]\n  ports: {http: 0, debug: 0}\n"
 	for _, k := range keys.List(Site{}) {
@@ -87,7 +90,7 @@ func TestEveryKeyChangesSomething(t *testing.T) {
 				require.NotEqual(t, elsewhere(t, group, key, ""), elsewhere(t, group, key, key+": "+k.Example))
 				return
 			}
-			if !ofService {
+			if !ofService || provedBy()[k.Path] != "" {
 				require.NotEmpty(t, provedBy()[k.Path], "add the test that shows what the key does")
 				require.NoError(t, exec.Command("grep", "-rqs", "func "+provedBy()[k.Path]+"(", "../..", "--include=*_test.go").Run(), provedBy()[k.Path])
 				return

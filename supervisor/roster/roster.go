@@ -71,6 +71,9 @@ func Load(o Options) (*Roster, error) {
 	if err := r.plan(o, selection); err != nil {
 		return nil, err
 	}
+	if err := r.checkRetired(); err != nil {
+		return nil, err
+	}
 	r.Warnings = slices.Concat(conf.warnings, lacking, r.found, r.wishes(conf))
 	return r, nil
 }

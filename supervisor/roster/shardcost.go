@@ -46,6 +46,7 @@ func shardCost(product string, r services.Reshard, until time.Time) string {
 // holding is how much lies in directories.
 type holding struct {
 	repositories int // clones
+	files        int // all that is no directory
 	bytes        int64
 	more         bool // the time was over before all was counted
 }
@@ -61,6 +62,7 @@ func (h *holding) measure(dir string, until time.Time) {
 		case d.IsDir() && d.Name() == ".git":
 			h.repositories++
 		case !d.IsDir():
+			h.files++
 			if info, err := d.Info(); err == nil {
 				h.bytes += info.Size()
 			}
