@@ -71,6 +71,7 @@ func TestE23ProgramsThatCannotRunFailWithTheirPath(t *testing.T) {
 			a.dropIn(name, name+":\n  command: ["+path+"]\n")
 		}
 		a.service("idle", "idle", "")
+		a.service("after", "idle", "needs: [missing]\n")
 		a.run().awaitReady("idle")
 		for name, want := range map[string]string{"missing": a.file("missing"), "foreign": foreign, "script": "/no/such/interpreter", "plain": plain} {
 			s := a.awaitState(name, api.Failed)
@@ -78,8 +79,14 @@ func TestE23ProgramsThatCannotRunFailWithTheirPath(t *testing.T) {
 			require.Contains(t, s.Reason, want)
 			require.Zero(t, s.Restarts)
 		}
+		require.Equal(t, []string{"missing"}, a.awaitState("after", api.Waiting).WaitingFor)
+		chain, err := a.client.Why(a.context(), "after")
+		require.NoError(t, err)
+		require.Len(t, chain, 2)
+		require.Equal(t, []string{"after", "missing"}, []string{chain[0].Service, chain[1].Service})
+		require.Contains(t, chain[1].Next, "sourcegraph start missing")
 		require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec sleep 300\n"), 0o755))
-		_, err := a.client.Start(a.context(), []string{"script"})
+		_, err = a.client.Start(a.context(), []string{"script"})
 		require.NoError(t, err)
 		a.awaitReady("script")
 	})

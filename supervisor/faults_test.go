@@ -149,6 +149,32 @@ func TestE9TwoRestartsAtOnceLeaveOneProcess(t *testing.T) {
 	require.Len(t, a.roles(), 1)
 }
 
+// TestE25FailedStartsLeaveNothing: a start that fails again and again leaves no descriptor behind.
+func TestE25FailedStartsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	program := a.file("busy")
+	content, err := os.ReadFile("/bin/sleep")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(program, content, 0o755))
+	held, err := os.OpenFile(program, os.O_WRONLY, 0) // ETXTBSY for whoever executes it: a fault that passes
+	require.NoError(t, err)
+	defer held.Close()
+	a.dropIn("busy", "busy: {command: ["+program+", \"1000\"], restart: {max: 100ms}}\n")
+	a.run()
+	descriptors := func() int {
+		list, err := os.ReadDir("/proc/" + itoa(a.stage1(0)) + "/fd")
+		require.NoError(t, err)
+		return len(list)
+	}
+	a.await("busy", "was tried", func(s *api.Service) bool { return s.Run >= 5 })
+	before := descriptors()
+	a.await("busy", "was tried often", func(s *api.Service) bool { return s.Run >= 45 })
+	require.Less(t, descriptors(), before+20)
+	require.NoError(t, held.Close())
+	a.awaitReady("busy")
+}
+
 func TestE26TooFewDescriptorsAreRefused(t *testing.T) {
 	t.Parallel()
 	a := newAppliance(t)
@@ -179,6 +205,28 @@ func TestE26PromisedDescriptorsAreEnough(t *testing.T) {
 	require.NoError(t, a.doorAnswers())
 	require.Equal(t, 0, a.term())
 	require.NotContains(t, a.out.String(), "too many open files")
+}
+
+// TestE40CrashLoopComesBackByItself once its cause is mended.
+func TestE40CrashLoopComesBackByItself(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	a.dropIn("crash", "crash: {command: [/bin/sh, -c, \"test -e "+a.file("mended")+" && exec sleep 1000; exit 7\"], restart: {max: 500ms}}\n")
+	a.run()
+	s := a.await("crash", "backs off", func(s *api.Service) bool { return s.State == api.Backoff && s.Restarts >= 3 })
+	require.Equal(t, 7, s.LastExit.Code)
+	require.NoError(t, os.WriteFile(a.file("mended"), nil, 0o644))
+	a.awaitReady("crash")
+}
+
+func TestE41OutOfMemoryIsItsOwnCause(t *testing.T) {
+	needRoot(t, "bound memory")
+	t.Parallel()
+	a := newAppliance(t)
+	a.dropIn("hog", "hog: {command: [/bin/sh, -c, \"x=$(head -c 200M /dev/zero | tr '\\\\0' x); sleep 1000\"], budget: {memory: 32MiB}, restart: {max: 30s}}\n")
+	a.run()
+	s := a.await("hog", "has died", func(s *api.Service) bool { return s.LastExit != nil })
+	require.Equal(t, api.CauseOOM, s.LastExit.Cause)
 }
 
 func TestE46FullDiskDoesNotStopTheServices(t *testing.T) {
@@ -319,6 +367,22 @@ func TestE67CorruptStateAtStartIsSaidOrMended(t *testing.T) {
 		return false
 	})
 	require.Equal(t, 0, a.term())
+}
+
+// TestNothingStartsDuringAShutdown: an order to run that comes while everything is being stopped is refused, and the stop is in time.
+func TestNothingStartsDuringAShutdown(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	a.service("slow", "slowstop", "ready: {log: slowstop begins}\nstop: {grace: 20s}\n", "TEST_MS=3000")
+	a.service("fast", "idle", "")
+	a.run().awaitReady("slow", "fast")
+	require.NoError(t, a.cmd.Process.Signal(syscall.SIGTERM))
+	a.awaitState("fast", api.Stopped)
+	_, err := a.client.Start(a.context(), []string{"fast"})
+	require.ErrorContains(t, err, "stopping")
+	_, err = a.client.Reload(a.context())
+	require.ErrorContains(t, err, "stopping")
+	require.Zero(t, a.code())
 }
 
 func TestStoppedServicesEndInReverseOrder(t *testing.T) {

@@ -1,82 +1,40 @@
-package supervisor
+package supervisor_test
 
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
-
-	"github.com/sourcegraph/appliance/supervisor/api"
 )
 
-// buildAppliance makes the binary in a directory that the services' users may pass through.
-func buildAppliance(t *testing.T) (dir, binary string) {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "figures-")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755))
-	binary = filepath.Join(dir, "sourcegraph")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/sourcegraph")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return dir, binary
-}
-
-// machine is a whole appliance of one service of the site, started as a person would.
+// machine is an appliance of one service, victim, whose metrics are looked at.
 type machine struct {
-	t                *testing.T
-	cmd              *exec.Cmd
-	admin            *http.Client
-	listen, scrapeAt string
+	*appliance
+	admin    *http.Client
+	scrapeAt string
 }
 
 func startMachine(t *testing.T) *machine {
 	t.Helper()
-	dir, binary := buildAppliance(t)
-	m := &machine{t: t, listen: freeAddress(t), scrapeAt: freeAddress(t)}
-	etc := filepath.Join(dir, "etc")
-	require.NoError(t, os.MkdirAll(filepath.Join(etc, "services.d"), 0o755))
-	write := func(name, text string) {
-		require.NoError(t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644))
-	}
-	write("appliance.yaml", "metrics:\n  listen: "+m.scrapeAt+"\n")
-	write("services.d/victim.yaml", "victim:\n  command: [/bin/sh, -c, \"echo hello; exec sleep 1000\"]\n")
-	socket := filepath.Join(dir, "run", "admin.sock")
+	m := &machine{appliance: newAppliance(t), scrapeAt: freeAddress(t)}
 	m.admin = &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(m.data, "run", "admin.sock"))
 		},
 	}}
-	m.cmd = exec.Command(binary, "--data", filepath.Join(dir, "data"), "--run-dir", filepath.Join(dir, "run"), "--config", filepath.Join(etc, "appliance.yaml"),
-		"run", "--release", "none", "--listen", m.listen)
-	said, err := os.Create(filepath.Join(dir, "said"))
-	require.NoError(t, err)
-	defer said.Close()
-	m.cmd.Stdout, m.cmd.Stderr = said, said
-	require.NoError(t, m.cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, m.cmd.Process.Signal(syscall.SIGTERM))
-		if err := m.cmd.Wait(); err != nil || t.Failed() {
-			text, _ := os.ReadFile(said.Name())
-			t.Errorf("the appliance ended with %v and said:\n%s", err, text)
-		}
-	})
+	m.configure("metrics:\n  listen: %s\n", m.scrapeAt)
+	m.service("victim", "idle", "ready: {log: idle begins}\n") // killed before it wrote, a run has no line
+	m.run()
 	return m
 }
 
@@ -115,25 +73,11 @@ func value(page, series string) float64 {
 	return -1
 }
 
-// until scrapes until the page is as wanted.
-func (m *machine) until(what string, scrape func() string, is func(page string) bool) (page string) {
+// shows scrapes until the page is as wanted.
+func (m *machine) shows(what string, scrape func() string, is func(page string) bool) (page string) {
 	m.t.Helper()
-	require.Eventually(m.t, func() bool { page = scrape(); return page != "" && is(page) }, 30*time.Second, 20*time.Millisecond, what)
+	m.until(what, func() bool { page = scrape(); return page != "" && is(page) }, func() any { return page })
 	return page
-}
-
-func (m *machine) status() api.Status {
-	m.t.Helper()
-	var st api.Status
-	require.NoError(m.t, json.Unmarshal([]byte(body(m.admin.Get("http://admin/v1/status"))), &st))
-	require.Len(m.t, st.Services, 1)
-	return st
-}
-
-func kill(t *testing.T, pid int) {
-	t.Helper()
-	require.Positive(t, pid)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 }
 
 const (
@@ -144,11 +88,9 @@ const (
 )
 
 func TestScrapesShowWhatHappens(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and starts the whole appliance")
-	}
+	t.Parallel()
 	m := startMachine(t)
-	first := m.until("the service is ready", m.page, func(p string) bool { return value(p, victimReady) == 1 })
+	first := m.shows("the service is ready", m.page, func(p string) bool { return value(p, victimReady) == 1 })
 	require.EqualValues(t, 1, value(first, victimRun))
 	require.EqualValues(t, 0, value(first, victimSignalled))
 	require.EqualValues(t, 1, value(first, `appliance_service_ready_duration_seconds_count{replica="0",service="victim"}`))
@@ -165,54 +107,51 @@ func TestScrapesShowWhatHappens(t *testing.T) {
 	}
 
 	t.Run("restarts are counted by cause", func(t *testing.T) {
-		kill(t, m.status().Services[0].PID)
-		page := m.until("the restart, over TCP", m.tcp, func(p string) bool { return value(p, victimReady) == 1 && value(p, victimRun) == 2 })
+		m.kill(m.find("victim").PID, syscall.SIGKILL)
+		page := m.shows("the restart, over TCP", m.tcp, func(p string) bool { return value(p, victimReady) == 1 && value(p, victimRun) == 2 })
 		require.EqualValues(t, 1, value(page, victimSignalled))
 		require.EqualValues(t, 0, value(page, `appliance_service_restarts_total{cause="exit",replica="0",service="victim"}`))
-		m.until("the log of both runs", m.tcp, func(p string) bool {
-			return value(p, `appliance_log_lines_total{replica="0",service="victim"}`) == 2 && value(p, `appliance_log_bytes_total{replica="0",service="victim"}`) == 12
+		m.shows("the log of both runs", m.tcp, func(p string) bool {
+			return value(p, `appliance_log_lines_total{replica="0",service="victim"}`) == 2 && value(p, `appliance_log_bytes_total{replica="0",service="victim"}`) == 24
 		})
 	})
 	t.Run("sums outlive a front door", func(t *testing.T) {
 		for range 3 {
-			require.NotEmpty(t, body(http.Get("http://"+m.listen+"/-/appliance/healthz")))
+			require.NoError(t, m.doorAnswers())
 		}
-		page := m.until("the requests", m.page, func(p string) bool { return value(p, doorAnswers) >= 3 })
+		page := m.shows("the requests", m.page, func(p string) bool { return value(p, doorAnswers) >= 3 })
 		seen, began := value(page, doorAnswers), value(page, "appliance_door_start_timestamp_seconds")
-		kill(t, m.status().Appliance.DoorPID)
-		require.Eventually(t, func() bool { return body(http.Get("http://"+m.listen+"/-/appliance/healthz")) != "" }, 30*time.Second, 20*time.Millisecond)
-		m.until("the next door, and the sum", m.page, func(p string) bool {
+		m.kill(m.status().Appliance.DoorPID, syscall.SIGKILL)
+		m.until("the next door answers", func() bool { return m.doorAnswers() == nil })
+		m.shows("the next door, and the sum", m.page, func(p string) bool {
 			return value(p, "appliance_door_up") == 1 && value(p, "appliance_door_start_timestamp_seconds") > began && value(p, doorAnswers) > seen
 		})
 	})
 	t.Run("another supervisor goes on", func(t *testing.T) {
-		kill(t, m.status().Appliance.PID)
-		page := m.until("the next life, over TCP", m.tcp, func(p string) bool {
+		m.kill(m.stage1(0), syscall.SIGKILL)
+		page := m.shows("the next life, over TCP", m.tcp, func(p string) bool {
 			return value(p, "appliance_supervisor_lives_total") == 2 && value(p, victimReady) == 1
 		})
 		require.EqualValues(t, 2, value(page, victimRun), "the service was adopted, not restarted")
 		require.EqualValues(t, 0, value(page, victimSignalled), "and that is no restart")
-		m.until("the socket answers, too", m.page, func(p string) bool { return value(p, "appliance_supervisor_lives_total") == 2 })
+		m.shows("the socket answers, too", m.page, func(p string) bool { return value(p, "appliance_supervisor_lives_total") == 2 })
 	})
-	code, _ := fetch(t, "GET", "http://"+m.scrapeAt+"/v1/status")
-	require.Equal(t, 404, code, "the admin API is not on TCP")
+	resp, err := http.Get("http://" + m.scrapeAt + "/v1/status")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusNotFound, resp.StatusCode, "the admin API is not on TCP")
+	require.Zero(t, m.term())
 }
 
 func TestMetricsAddressInUseIsRefusedAtTheStart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and starts the whole appliance")
-	}
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	dir, binary := buildAppliance(t)
-	config := filepath.Join(dir, "appliance.yaml")
-	require.NoError(t, os.WriteFile(config, []byte("metrics: {listen: \""+taken.Addr().String()+"\"}\n"), 0o644))
-	cmd := exec.Command(binary, "--data", filepath.Join(dir, "data"), "--run-dir", filepath.Join(dir, "run"), "--config", config, "run", "--release", "none", "--listen", freeAddress(t))
-	said, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	require.NotZero(t, exit.ExitCode())
-	require.Contains(t, string(said), "metrics.listen "+taken.Addr().String())
-	require.Contains(t, string(said), "choose another address for metrics.listen")
+	a := newAppliance(t)
+	a.configure("metrics: {listen: %q}\n", taken.Addr())
+	require.Equal(t, 6, a.run().code())
+	require.Contains(t, a.out.String(), "metrics.listen "+taken.Addr().String())
+	require.Contains(t, a.out.String(), "choose another address for metrics.listen")
+	a.noOneIsLeft()
 }

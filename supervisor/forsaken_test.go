@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/sourcegraph/appliance/supervisor/api"
 )
 
 // TestWhatLeftTheAcceptedPlanDoesNotRunOn: the supervisor dies in a reload, after the new plan was kept and before what left it was stopped.
@@ -43,22 +41,4 @@ func TestWhatLeftTheAcceptedPlanDoesNotRunOn(t *testing.T) {
 		_, err = os.Stat(filepath.Join(a.data, "run", "instances", "gone.run"))
 		require.ErrorIs(t, err, os.ErrNotExist)
 	})
-}
-
-// TestReloadDoesNotClaimToRestartWhatIsStopped: an operator's stop holds, and the answer says so.
-func TestReloadDoesNotClaimToRestartWhatIsStopped(t *testing.T) {
-	t.Parallel()
-	a := newAppliance(t)
-	a.service("stopped", "idle", "")
-	a.service("running", "idle", "")
-	a.run().awaitReady("stopped", "running")
-	_, err := a.client.Stop(a.context(), []string{"stopped"})
-	require.NoError(t, err)
-	a.service("stopped", "idle", "", "NEW=1")
-	a.service("running", "idle", "", "NEW=1")
-	change, err := a.client.Reload(a.context())
-	require.NoError(t, err)
-	require.Equal(t, []string{"running"}, change.Restarted)
-	require.Equal(t, []string{"stopped"}, change.Unchanged)
-	require.Equal(t, api.Stopped, a.find("stopped").State)
 }

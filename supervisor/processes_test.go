@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ func TestE1SetsidEscapeesDieWithTheirService(t *testing.T) {
 		a.until("the escapee runs", func() bool { return a.logged("runaway", "deaf begins") })
 		op, err := a.client.Stop(a.context(), []string{"runaway"})
 		require.NoError(t, err)
-		require.NotEmpty(t, op.Affected)
+		require.Equal(t, []string{"runaway"}, op.Killed)
 		a.until("the escapee is dead", func() bool { return len(a.roles()) == 0 })
 		_, err = a.client.Start(a.context(), []string{"runaway"})
 		require.NoError(t, err)
@@ -50,6 +51,7 @@ func TestE5DeafServiceIsKilledAfterItsGrace(t *testing.T) {
 		require.Equal(t, api.CauseStopped, s.LastExit.Cause)
 		require.Contains(t, s.StoppedBy, "uid")
 		require.Empty(t, a.roles())
+		require.True(t, slices.ContainsFunc(a.events("deaf"), func(ev api.Event) bool { return ev.Message == "still there after its grace period: killed" }))
 	})
 }
 
@@ -138,4 +140,22 @@ func TestE47AndE48OddOutputIsKept(t *testing.T) {
 	require.Equal(t, 10<<20, long, "every byte of the long line is there")
 	require.Greater(t, cut, 100)
 	require.True(t, a.logged("odd", "after the long one"))
+}
+
+// TestProbesOfEveryKind: a log line, a notification, a command and a port each make a service ready, and not before.
+func TestProbesOfEveryKind(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	address := freeAddress(t)
+	a.service("logs", "idle", "ready: {log: never said}\n")
+	a.service("notifies", "notify", "ready: {notify: true}\n", "TEST_FILE="+a.file("go"))
+	a.service("probed", "idle", "ready: {exec: [/bin/sh, -c, \"test -e "+a.file("go")+"\"], every: 50ms}\n")
+	a.service("listens", "latehttp", "ready: {tcp: true, port: main, every: 50ms}\nports: {main: "+portOf(address)+"}\n", "TEST_ADDR="+address, "TEST_FILE="+a.file("go"))
+	a.run()
+	for _, name := range []string{"logs", "notifies", "probed", "listens"} {
+		a.await(name, "has begun and is not ready", func(s *api.Service) bool { return s.PID != 0 && s.State == api.Starting })
+	}
+	require.NoError(t, os.WriteFile(a.file("go"), nil, 0o644))
+	a.awaitReady("notifies", "probed", "listens")
+	require.Equal(t, api.Starting, a.find("logs").State)
 }
