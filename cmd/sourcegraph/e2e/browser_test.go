@@ -159,7 +159,7 @@ func (b *browser) screenshot(name string) {
 }
 
 // TestPage opens the page before the product is ready and touches no mouse: the progress page becomes the product by itself, the administrator is
-// made, a repository added, the first search typed and its results seen.
+// made, a repository added, the first search typed, its results seen and walked to a line of code.
 func TestPage(t *testing.T) {
 	b := newBrowser(t)
 	a := install(t)
@@ -201,6 +201,25 @@ func TestPage(t *testing.T) {
 	b.until("document.querySelectorAll('mark').length", "3")
 	b.until("document.querySelector('#status').textContent.startsWith('3 matches in 1 repository')", "true")
 	b.screenshot("search")
+	b.until("document.querySelector('.file b').textContent", "main.go")
+	require.Equal(t, "needle", b.eval("document.querySelectorAll('mark')[1].textContent"), "offsets count characters")
+	require.Equal(t, "/search?q=needle", b.eval("location.pathname + location.search"))
+
+	b.press("j", "j")
+	b.until("document.activeElement.hash", "#L1")
+	b.press("k")
+	b.until("document.activeElement.hash", "#L4")
+	b.press("/")
+	b.until("document.activeElement.id", "q")
+	b.press("ArrowDown", "Enter")
+	b.until("document.title", "main.go · "+strings.TrimPrefix(a.src(), "/")+"/one – demo")
+	b.until("document.querySelector('.line:target')?.textContent.includes('needle')", "true")
+
+	b.open(a.url("/search?q=patternType:regexp+%5B"))
+	b.until("document.querySelector('#alert strong')?.textContent", "Invalid regular expression")
+	b.open(a.url("/search?q=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E"))
+	b.until("document.querySelector('#status').textContent.startsWith('0 matches')", "true")
+	require.Equal(t, "null", b.eval("document.querySelector('main img')"))
 
 	// The page outlives a restart of the frontend behind it, and a kill of the supervisor.
 	st, services := a.status()
