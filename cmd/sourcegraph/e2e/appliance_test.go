@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -34,9 +33,8 @@ type appliance struct {
 	dir    string // everything of it; open to all users
 	listen string
 	client *api.Client
-	token  string            // of the first administrator
-	ports  map[string]string // of the services, as YAML
-	cgroup string            // name of its cgroup, once noted
+	token  string // of the first administrator
+	cgroup string // name of its cgroup, once noted
 	attr   *syscall.SysProcAttr
 	env    []string
 
@@ -79,8 +77,7 @@ func install(t *testing.T) *appliance {
 		require.NoError(t, os.MkdirAll(d, 0o755))
 		require.NoError(t, os.Chmod(d, 0o755))
 	}
-	a.choosePorts()
-	a.configure("")
+	a.configureAll(nil)
 	a.client = api.Dial(filepath.Join(a.data(), "run", "admin.sock"), "e2e test")
 	t.Cleanup(a.client.Close)
 	return a
@@ -111,53 +108,22 @@ func (a *appliance) data() string { return filepath.Join(a.dir, "data") }
 func (a *appliance) conf() string { return filepath.Join(a.dir, "conf") }
 func (a *appliance) src() string  { return filepath.Join(a.dir, "src") }
 
-// ports are those of the demo's services.
-var ports = map[string][]string{
-	"postgres": {"postgres"}, "redis-cache": {"redis"}, "redis-store": {"redis"}, "frontend": {"http", "internal", "debug"},
-	"gitserver": {"http", "debug"}, "searcher": {"http", "debug"}, "worker": {"http", "debug"},
-}
-
-// choosePorts gives this appliance ports of its own: another one that starts at the same moment would choose the same.
-func (a *appliance) choosePorts() {
-	a.t.Helper()
-	a.ports = map[string]string{}
-	next := 12000 + rand.IntN(7000)
-	for _, service := range slices.Sorted(maps.Keys(ports)) {
-		var chosen []string
-		for _, name := range ports[service] {
-			for next++; !isFree(next); next++ {
-				require.Less(a.t, next, 30000, "no free port")
-			}
-			chosen = append(chosen, fmt.Sprintf("%s: %d", name, next))
-		}
-		a.ports[service] = "ports: {" + strings.Join(chosen, ", ") + "}"
-	}
-}
-
-func isFree(port int) bool {
-	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		ln.Close()
-	}
-	return err == nil
-}
-
-// configure writes appliance.yaml: the ports, and more keys of one service, or of none.
+// configure writes appliance.yaml with keys of one service.
 func (a *appliance) configure(service string, lines ...string) {
 	a.t.Helper()
 	a.configureAll(map[string][]string{service: lines})
 }
 
-// configureAll does so with more keys of any number of services.
-func (a *appliance) configureAll(more map[string][]string) {
+// configureAll writes it with keys of any number of services; the ports are the appliance's choice.
+func (a *appliance) configureAll(services map[string][]string) {
 	a.t.Helper()
-	yaml := "services: {}\n"
-	if len(a.ports) > 0 {
-		yaml = "services:\n"
+	yaml := "services:\n"
+	if len(services) == 0 {
+		yaml = "services: {}\n"
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.ports)) {
-		yaml += "  " + name + ":\n    " + a.ports[name] + "\n"
-		for _, line := range more[name] {
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		yaml += "  " + name + ":\n"
+		for _, line := range services[name] {
 			yaml += "    " + line + "\n"
 		}
 	}

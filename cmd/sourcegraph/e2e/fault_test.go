@@ -34,13 +34,13 @@ func TestMisbehaviour(t *testing.T) {
 		require.Contains(t, waiting.WaitingFor, "frontend")
 		a.ready()
 	})
-	a.configure("")
+	a.configureAll(nil)
 	a.reload()
 	needles := a.stockRunning()
 	const query = "needle count:all"
 	whole := func() {
 		a.t.Helper()
-		a.configure("")
+		a.configureAll(nil)
 		a.reload()
 		a.ready()
 		a.answers(query, needles)

@@ -32,6 +32,7 @@ func (a *appliance) say(args ...string) (code int, text string) {
 
 // TestInside goes into services as a person does: a command in one's surroundings, a shell of the database, the live screen.
 func TestInside(t *testing.T) {
+	t.Parallel()
 	a := install(t)
 	a.up()
 

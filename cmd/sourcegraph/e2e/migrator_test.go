@@ -16,6 +16,7 @@ import (
 // TestMigratorIsTriedAgainUnlessTheDatabaseIsDirty, on the demo's migrator and a real database: what is refused comes back by itself, what is
 // dirty or killed midway waits for a person, with the repair beside it, also after a death of the supervisor.
 func TestMigratorIsTriedAgainUnlessTheDatabaseIsDirty(t *testing.T) {
+	t.Parallel()
 	a := install(t)
 	mode := filepath.Join(a.dir, "mode")
 	act := func(how string) {

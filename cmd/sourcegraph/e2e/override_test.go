@@ -15,6 +15,7 @@ import (
 // TestOverrideRunsAnOwnBuild is an engineer at work: a searcher of one's own in a directory that the service's user cannot enter, built again
 // while it runs, taken by a restart, and by a reload.
 func TestOverrideRunsAnOwnBuild(t *testing.T) {
+	t.Parallel()
 	a := install(t)
 	home := filepath.Join(a.dir, "home")
 	require.NoError(t, os.Mkdir(home, 0o700))

@@ -12,6 +12,7 @@ import (
 
 // TestBadRepositories adds what cannot be cloned, or hardly, beside a good one: each is told, and the good one is searched.
 func TestBadRepositories(t *testing.T) {
+	t.Parallel()
 	a := install(t)
 	a.up()
 	a.administrator()

@@ -63,8 +63,7 @@ func TestWholeRoster(t *testing.T) {
 	} {
 		t.Run(version, func(t *testing.T) {
 			a := install(t)
-			a.b.release, a.ports = standInRelease(t, version), nil
-			a.configure("")
+			a.b.release = standInRelease(t, version)
 			a.up()
 			_, services := a.status()
 			for _, name := range strings.Fields("frontend gitserver searcher worker migrator zoekt-webserver zoekt-sourcegraph-indexserver syntax-highlighter precise-code-intel-worker prometheus grafana " + names) {
@@ -124,8 +123,7 @@ func (a *appliance) moveDatabase() {
 	require.NoError(a.t, err)
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
-	a.ports = map[string]string{"postgres": fmt.Sprintf("ports: {postgres: %d}", port)}
-	a.configure("")
+	a.configure("postgres", fmt.Sprintf("ports: {postgres: %d}", port))
 	a.reload()
 	s := a.until("gitserver", func(s api.Service) bool { return s.Run > before.Run && s.State == api.Ready })
 	a.ready()
@@ -180,10 +178,10 @@ func (a *appliance) requireOrderOfStop() {
 
 // TestKilledMigratorIsNotRunAgain kills it in the middle of a migration: the database is dirty, and nobody but a person decides what follows.
 func TestKilledMigratorIsNotRunAgain(t *testing.T) {
+	t.Parallel()
 	a := install(t)
 	a.b.release = standInRelease(t, "3.38.0")
-	a.ports = map[string]string{"migrator": "env: {STANDIN_MIGRATION: 1h}"} // a database so big that no test sees the end of it
-	a.configure("")
+	a.configure("migrator", "env: {STANDIN_MIGRATION: 1h}") // a database so big that no test sees the end of it
 	a.start()
 	m := a.until("migrator", func(s api.Service) bool { return s.PID > 0 })
 	require.True(t, a.eventually(func() bool {
@@ -212,9 +210,9 @@ func TestExposedPortsAreRefusedOnAHost(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; what runs here is an ordinary user already")
 	}
+	t.Parallel()
 	a := install(t)
-	a.b.release, a.ports = standInRelease(t, "5.2.7"), nil
-	a.configure("")
+	a.b.release = standInRelease(t, "5.2.7")
 	a.asStranger()
 	a.start()
 	require.Equal(t, 2, a.exit())

@@ -8,6 +8,7 @@ import (
 
 // TestFirstSearch is what a new user does: start, make the administrator, add repositories, search, and count.
 func TestFirstSearch(t *testing.T) {
+	t.Parallel()
 	a, needles := stocked(t)
 	require.Equal(t, "root", a.whoami())
 	require.NoError(t, a.finds("needle count:all repo:one$", needles-4))

@@ -39,6 +39,7 @@ func (a *appliance) secretsOf() map[string]string {
 
 // TestSecretsStaySecret looks for the generated passwords wherever another user could read.
 func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("one-user mode: all services share a user, and the grade says so")
 	}

@@ -30,6 +30,7 @@ func (a *appliance) logDir(service string) string {
 
 // TestStopAndStart keeps everything that users made, over an ordered stop and over a kill of stage 0.
 func TestStopAndStart(t *testing.T) {
+	t.Parallel()
 	a, needles := stocked(t)
 	a.noteCgroup()
 

@@ -20,6 +20,7 @@ func TestOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; what runs here is an ordinary user already")
 	}
+	t.Parallel()
 	a := install(t)
 	uid := a.asStranger()
 	needles := a.stock()
