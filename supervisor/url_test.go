@@ -85,20 +85,30 @@ func noRedirects() *http.Client {
 	}
 }
 
+// secondLoopback is another address of this machine: of IPv6, where there is that.
+func secondLoopback() string {
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		l.Close()
+		return "::1"
+	}
+	return "127.0.0.2"
+}
+
 // TestURLOfTheWholeAppliance: the listeners, the redirect, the certificate and its renewal on disk, and what is said of it, also by an ordinary user's.
 func TestURLOfTheWholeAppliance(t *testing.T) {
 	eachUser(t, func(t *testing.T, a *appliance) {
 		secure, clear := freeAddress(t), freeAddress(t)
+		second := net.JoinHostPort(secondLoopback(), portOf(clear))
 		a.address = clear
 		a.certify(1, 24*time.Hour)
 		a.configure("url: https://localhost:%s\nlisten: [%q, %q, %q]\ntls: {cert: cert.pem, key: key.pem}\n",
-			portOf(secure), secure, "http://"+clear, "http://[::1]:"+portOf(clear))
+			portOf(secure), secure, "http://"+clear, "http://"+second)
 		a.service("idle", "idle", "")
 		a.listens = true
 		a.run().awaitReady("idle")
 		require.Equal(t, "https://localhost:"+portOf(secure), a.status().Appliance.Address)
 		a.until("the certificate is shown", func() bool { return shown(secure, "localhost") != nil })
-		for _, address := range []string{clear, "[::1]:" + portOf(clear)} {
+		for _, address := range []string{clear, second} {
 			resp, err := noRedirects().Get("http://" + address + "/search?q=x")
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())

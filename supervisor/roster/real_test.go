@@ -212,6 +212,7 @@ func TestPostgresFromThePlan(t *testing.T) {
 func TestLeftoverPostmasterPID(t *testing.T) {
 	m := newMachine(t)
 	inst := m.prepare("postgres")
+	inst.Argv = append(inst.Argv, "-c", "listen_addresses=") // no port that anybody may hold
 	dir := inst.Prepare[0].Creates
 	file := filepath.Join(dir, "postmaster.pid")
 	leave := func(pid int) {
