@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sourcegraph/appliance/limits/vm"
 	"github.com/sourcegraph/appliance/supervisor/api"
 )
 
@@ -41,10 +42,14 @@ var built = sync.OnceValues(func() (programs, error) {
 		return programs{}, err
 	}
 	p := programs{dir, filepath.Join(dir, "sourcegraph"), filepath.Join(dir, "role")}
-	build := exec.Command("go", "build", "-o", p.sourcegraph, "github.com/sourcegraph/appliance/cmd/sourcegraph")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return p, fmt.Errorf("build the appliance: %w: %s", err, out)
+	if vm.Inside() {
+		p.sourcegraph = guestBinary
+	} else {
+		build := exec.Command("go", "build", "-o", p.sourcegraph, "github.com/sourcegraph/appliance/cmd/sourcegraph")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("build the appliance: %w: %s", err, out)
+		}
 	}
 	self, err := os.ReadFile(os.Args[0])
 	if err != nil {
