@@ -110,8 +110,13 @@ func (b *browser) open(url string) {
 // until waits for an expression to have a value.
 func (b *browser) until(expression, want string) {
 	b.t.Helper()
-	got := ""
-	require.Eventually(b.t, func() bool { got = b.eval(expression); return got == want }, 30*time.Second, 50*time.Millisecond, "%s is %q, want %q", expression, &got, want)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	got := b.eval(expression)
+	for deadline := time.Now().Add(enough); got != want && time.Now().Before(deadline); got = b.eval(expression) {
+		<-tick.C
+	}
+	require.Equal(b.t, want, got, expression)
 }
 
 // press types keys; each is a character or a name such as Enter.

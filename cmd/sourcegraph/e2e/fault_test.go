@@ -70,7 +70,7 @@ func TestMisbehaviour(t *testing.T) {
 		}
 		a.configure("worker", "env: {DEMO_LEAK_MB_PER_S: 400}", "budget: {memory: 96MiB}")
 		a.reload()
-		s := a.until("worker", func(s api.Service) bool { return s.LastExit != nil && s.LastExit.Cause == api.CauseOOM })
+		s := a.until("worker", func(s api.Service) bool { return s.State == api.Backoff && s.LastExit.Cause == api.CauseOOM })
 		require.Equal(t, "KILL", s.LastExit.Signal)
 		chain, err := a.client.Why(context.Background(), "worker")
 		require.NoError(t, err)
