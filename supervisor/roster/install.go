@@ -57,6 +57,9 @@ func InstallRelease(dataDir, flagDir string) (dir, announced string, err error) 
 
 // install copies a release unless the same is there already.
 func install(dataDir, source string, m Manifest) (string, error) {
+	if err := checkApart(dataDir, source); err != nil {
+		return "", err
+	}
 	digest, err := cachedDigest(dataDir, source)
 	if err != nil {
 		return "", invalid(fmt.Errorf("read the release %s: %w", source, err), "take a release directory that is whole")
@@ -83,6 +86,22 @@ func install(dataDir, source string, m Manifest) (string, error) {
 		return "", fmt.Errorf("install the release %s: %w", source, err)
 	}
 	return dir, syncDir(releases)
+}
+
+// checkApart refuses a data directory within the release: a copy would contain itself without end.
+func checkApart(dataDir, source string) error {
+	release, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return err
+	}
+	data, err := filepath.EvalSymlinks(dataDir)
+	if err != nil {
+		return err
+	}
+	if to, err := filepath.Rel(release, data); err != nil || !filepath.IsLocal(to) {
+		return nil
+	}
+	return invalid(fmt.Errorf("the data directory %s lies within the release %s", dataDir, source), "choose a data directory beside it: --data DIR")
 }
 
 // activate points state/active to a release, in one step.

@@ -149,6 +149,25 @@ func TestInstallIsWholeOrNotThere(t *testing.T) {
 	}
 }
 
+func TestDataWithinTheReleaseIsRefused(t *testing.T) {
+	s := newSite(t, nil)
+	source := s.release("1.0.0", nil)
+	link := filepath.Join(s.dir, "link")
+	require.NoError(t, os.Symlink(source, link))
+	for _, data := range []string{source, filepath.Join(source, "data"), filepath.Join(link, "data")} {
+		s.opts.DataDir = data
+		require.NoError(t, os.MkdirAll(data, 0o755))
+		_, err := Load(s.opts)
+		require.ErrorContains(t, err, "lies within the release")
+		require.Equal(t, 2, code(err))
+		releases, _ := filepath.Glob(filepath.Join(data, "releases", "*"))
+		require.Empty(t, releases)
+	}
+	s.opts.DataDir = filepath.Join(s.dir, "release-1.0.0-data") // a name that begins like it
+	require.NoError(t, os.MkdirAll(s.opts.DataDir, 0o755))
+	s.load()
+}
+
 func TestActiveReleaseThatIsGoneIsNamed(t *testing.T) {
 	s := newSite(t, nil)
 	s.release("1.0.0", nil)
