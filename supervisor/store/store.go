@@ -276,6 +276,14 @@ var errClosed = errors.New("the event store is closed")
 
 // Flush waits until all events that were appended before are on the disk, safe from a loss of power.
 func (s *Store) Flush(ctx context.Context) error {
+	if err := s.drain(ctx); err != nil {
+		return err
+	}
+	return s.sync()
+}
+
+// drain waits until Pebble has all events that were appended before.
+func (s *Store) drain(ctx context.Context) error {
 	s.mu.Lock()
 	upTo := s.first + uint64(len(s.recent)) - 1
 	s.mu.Unlock()
@@ -287,7 +295,7 @@ func (s *Store) Flush(ctx context.Context) error {
 		written, changed := s.written, s.changed
 		s.mu.Unlock()
 		if written >= upTo {
-			return s.sync()
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -340,7 +348,7 @@ func (s *Store) waitOpen(ctx context.Context) error {
 func (s *Store) Close(ctx context.Context) error {
 	var err error
 	if s.isStarted() {
-		err = s.Flush(ctx)
+		err = s.drain(ctx) // what Pebble closes is on the disk
 	}
 	s.mu.Lock()
 	was := s.closed

@@ -171,6 +171,22 @@ func TestFlushedEventsSurviveALossOfPower(t *testing.T) {
 	}
 }
 
+func TestClosedStoreSurvivesALossOfPower(t *testing.T) {
+	for seed := range uint64(20) {
+		mem := vfs.NewCrashableMem()
+		o := young
+		o.FS = mem
+		s := opened(t, "store", o)
+		for i := range 50 {
+			s.Append(event(i))
+		}
+		require.NoError(t, s.Close(t.Context()))
+		o.FS = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, 1))})
+		o.Report = func(err error) { t.Error(err) }
+		require.Equal(t, numbered(0, 50, 1), messages(t, opened(t, "store", o), api.EventQuery{}))
+	}
+}
+
 func TestE46FullDiskDropsCountedAndResumes(t *testing.T) {
 	full := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
