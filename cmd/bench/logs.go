@@ -148,7 +148,7 @@ func (b *bench) killsWhileLogging(kills int) (row, error) {
 		time.Sleep(200 * time.Millisecond) // it reads what has gathered
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	_, err = b.stamps.next(s.name, "done")
+	_, err = b.stamps.within(patience+lines/rate*time.Second, s.name, "done") // the kills may be over before most lines are written
 	r.stop()
 	if err != nil {
 		return row{}, err

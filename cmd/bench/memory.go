@@ -50,25 +50,25 @@ func memoryFigure(b *bench) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		anonymous.add(us, all.anonymous/(1<<20))
-		pss.add(us, all.pss/(1<<20))
-		door.add(us, front.anonymous/(1<<20))
-		each.add(us, (more.anonymous-all.anonymous)/(many-few)/1024)
+		anonymous.add(us, (all.anonymous-front.anonymous)/1e6)
+		pss.add(us, all.pss/1e6)
+		door.add(us, front.anonymous/1e6)
+		each.add(us, (more.anonymous-all.anonymous)/(many-few)/1e3)
 		for _, c := range peers() {
 			m, err := b.peerMemory(c, few)
 			if err != nil {
 				return nil, err
 			}
-			anonymous.add(c.name, m.anonymous/(1<<20))
-			pss.add(c.name, m.pss/(1<<20))
+			anonymous.add(c.name, m.anonymous/1e6)
+			pss.add(c.name, m.pss/1e6)
 		}
 	}
-	size := float64(binary.Size()) / (1 << 20)
+	size := float64(binary.Size()) / 1e6
 	return []row{
-		{title: "memory that cannot be reclaimed, stage 0 + stage 1 + door, 30 services", unit: "MiB", cells: anonymous.cells(0.5), atMost: true, limit: 10, target: "≤ 10 MiB"},
-		{title: "the same as PSS", unit: "MiB", cells: pss.cells(0.5), atMost: true, limit: size + 10, target: "≤ binary + 10 MiB = " + short(size+10)},
-		{title: "the door alone, anonymous", unit: "MiB", cells: door.cells(0.5), atMost: true, limit: 6, target: "≤ 6 MiB"},
-		{title: "a service more, anonymous", unit: "KiB", cells: each.cells(0.5), atMost: true, limit: 30, target: "≤ 30 KiB"},
+		{title: "memory that cannot be reclaimed, stage 0 + stage 1, 30 services", unit: "MB", cells: anonymous.cells(0.5), atMost: true, limit: 10, target: "≤ 10 MB"},
+		{title: "the same and the door as PSS", unit: "MB", cells: pss.cells(0.5), atMost: true, limit: size + 10, target: "≤ binary + 10 MB = " + short(size+10)},
+		{title: "the door, anonymous", unit: "MB", cells: door.cells(0.5), atMost: true, limit: 6, target: "≤ 6 MB"},
+		{title: "a service more, anonymous", unit: "kB", cells: each.cells(0.5), atMost: true, limit: 30, target: "≤ 30 kB"},
 	}, nil
 }
 

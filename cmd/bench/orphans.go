@@ -84,9 +84,12 @@ func (b *bench) orphanRound(c contestant, s, quiet, meanwhile *samples) error {
 	return b.releaseOrphans(c, hold, pids, victim, s, meanwhile)
 }
 
+// orphanPatience is for making them: a fork takes some machines 10 ms.
+const orphanPatience = 3 * time.Minute
+
 // orphansReady waits for the orphans, and says who can be killed meanwhile: nobody under tini.
 func (b *bench) orphansReady(c contestant) (victim stamp, err error) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(orphanPatience)
 	defer timer.Stop()
 	for made := false; !made || victim.pid == 0 && c.name != "tini"; {
 		select {
@@ -96,7 +99,7 @@ func (b *bench) orphansReady(c contestant) (victim stamp, err error) {
 				victim = st
 			}
 		case <-timer.C:
-			return victim, fmt.Errorf("no %d orphans within %s", orphanCount, patience)
+			return victim, fmt.Errorf("no %d orphans within %s", orphanCount, orphanPatience)
 		}
 	}
 	return victim, nil

@@ -84,7 +84,9 @@ func (s *stamps) collect(kind string, n int) (map[string]stamp, error) {
 }
 
 // next waits for one service to say kind.
-func (s *stamps) next(name, kind string) (stamp, error) {
+func (s *stamps) next(name, kind string) (stamp, error) { return s.within(patience, name, kind) }
+
+func (s *stamps) within(patience time.Duration, name, kind string) (stamp, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
