@@ -45,7 +45,7 @@ func figures() []figure {
 	return []figure{
 		{"start", startFigure}, {"order", orderFigure}, {"restart", restartFigure}, {"memory", memoryFigure}, {"idle", idleFigure},
 		{"throughput", throughputFigure}, {"logs", logsFigure}, {"orphans", orphansFigure}, {"stop", stopFigure}, {"door", doorFigure},
-		{"search", searchFigure},
+		{"search", searchFigure}, {"roster", rosterFigure}, {"plan", planFigure},
 	}
 }
 
