@@ -79,6 +79,7 @@ type Supervisor struct {
 	onDisk  onDisk     // what the files of the configuration say now
 	showing sync.Mutex // the door's state is found and shown
 	shown   door.State
+	shownAt time.Time
 }
 
 func (s *Supervisor) plan() services.Plan {
