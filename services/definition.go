@@ -156,7 +156,7 @@ const (
 	DataNone  DataClass = "none"  // scratch
 )
 
-// Probe asks a service whether it is ready or alive. Exactly one of HTTP, TCP, Exec, Postgres, Redis, Log, Notify, Databases, RedisServer and Answers is set.
+// Probe asks a service whether it is ready or alive. Exactly one of HTTP, TCP, Exec, Postgres, Redis, Log, Notify, Databases, RedisServer and Storage is set.
 type Probe struct {
 	HTTP     string   `yaml:"http,omitempty" doc:"a path that is answered with 2xx" example:"/healthz" pattern:"^/" wants:"a path that begins with /"`
 	TCP      bool     `yaml:"tcp,omitempty" doc:"the port accepts a connection" example:"true" only:"true"`
@@ -167,9 +167,9 @@ type Probe struct {
 	Notify   bool     `yaml:"notify,omitempty" doc:"it sends READY=1 to NOTIFY_SOCKET, as sd_notify(3) does" example:"true" only:"true"`
 	Port     string   `yaml:"port,omitempty" doc:"the name of the port that is asked" example:"http"`
 
-	Databases   []Database   `yaml:"-" json:",omitempty"` // each can be used as Sourcegraph needs it (elsewhere only)
-	RedisServer *RedisServer `yaml:"-" json:",omitempty"` // it takes the password and is no replica (elsewhere only)
-	Answers     string       `yaml:"-" json:",omitempty"` // a URL that answers at all (elsewhere only)
+	Databases   []Database     `yaml:"-" json:",omitempty"` // each can be used as Sourcegraph needs it (elsewhere only)
+	RedisServer *RedisServer   `yaml:"-" json:",omitempty"` // it takes the password and is no replica (elsewhere only)
+	Storage     *ObjectStorage `yaml:"-" json:",omitempty"` // it takes the key and has the bucket (elsewhere only)
 
 	Every    time.Duration `yaml:"every,omitempty" doc:"time between two probes once it is ready; while it starts they come faster" example:"1s" default:"10s" min:"1ms" max:"24h"`
 	Timeout  time.Duration `yaml:"timeout,omitempty" doc:"how long one probe may take" example:"2s" default:"5s" min:"1ms" max:"24h"`

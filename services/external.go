@@ -85,6 +85,23 @@ func (r *RedisServer) Check(given func(string) bool, fault func(key, text string
 	}
 }
 
+// Check refuses keys that the backend does not take, where they are written: nobody would read them.
+func (o *ObjectStorage) Check(given func(string) bool, fault func(key, text string)) {
+	if !given("backend") {
+		fault("", "backend is missing")
+	}
+	others := map[string][]string{
+		"GCS":       {"endpoint", "region", "access_key_id", "secret_access_key_secret", "path_style"},
+		"S3":        {"project", "key_secret"},
+		"blobstore": {"project", "key_secret"},
+	}
+	for _, key := range others[o.Backend] {
+		if given(key) {
+			fault(key, "has no effect with the backend "+o.Backend+"; leave it out")
+		}
+	}
+}
+
 // Address is host:port.
 func (d Database) Address() string { return hostPort(d.Host, d.Port, 5432) }
 

@@ -93,12 +93,34 @@ func TestUploadsElsewhereByFamily(t *testing.T) {
 	require.Equal(t, "SOURCEGRAPH", prefixes("7.5.4453", "gitserver"))
 }
 
+// TestGCSByFamily: the variables that a service reads for a bucket of Google Cloud, and none of S3.
+// src: sourcegraph-public-snapshot: internal/uploadstore/gcs_client.go; sourcegraph/docs: self-hosted/external-services/object-storage
+func TestGCSByFamily(t *testing.T) {
+	x := External{ObjectStorage: &ObjectStorage{Backend: "GCS", Bucket: "sg", Project: "my-project", KeySecret: "gcs", ManageBucket: true}}
+	for version, prefixes := range map[string][]string{
+		"3.38.0": {"PRECISE_CODE_INTEL_UPLOAD_"}, "5.2.7": {"PRECISE_CODE_INTEL_UPLOAD_", "EMBEDDINGS_UPLOAD_", "SEARCH_JOBS_UPLOAD_"},
+		"7.5.4453": {"PRECISE_CODE_INTEL_UPLOAD_", "SEARCH_JOBS_UPLOAD_", "SOURCEGRAPH_UPLOAD_"},
+	} {
+		want, got := map[string]string{}, map[string]string{}
+		for _, p := range prefixes {
+			want[p+"BACKEND"], want[p+"BUCKET"], want[p+"MANAGE_BUCKET"] = "GCS", "sg", "true"
+			want[p+"GCP_PROJECT_ID"], want[p+"GOOGLE_APPLICATION_CREDENTIALS_FILE_CONTENT"] = "my-project", "@secret{gcs}"
+		}
+		for name, value := range envOf(build(t, version, x)["frontend"]) {
+			if strings.Contains(name, "_UPLOAD_") {
+				got[name] = value
+			}
+		}
+		require.Equal(t, want, got, version)
+	}
+}
+
 func TestBackendWithoutACloudHasItsFamilysName(t *testing.T) {
 	x := External{ObjectStorage: &ObjectStorage{Backend: "blobstore", Endpoint: "http://10.0.0.7:9000"}}
 	require.Equal(t, "minio", envOf(build(t, "3.38.0", x)["frontend"])["PRECISE_CODE_INTEL_UPLOAD_BACKEND"])
 	seven := build(t, "7.5.4453", x)
 	require.Equal(t, "blobstore", envOf(seven["worker"])["SOURCEGRAPH_UPLOAD_BACKEND"])
-	require.Equal(t, "http://10.0.0.7:9000", seven["blobstore"].Ready.Answers)
+	require.Equal(t, "http://10.0.0.7:9000", seven["blobstore"].Ready.Storage.Endpoint)
 	require.Equal(t, KindExternal, seven["blobstore"].Kind)
 }
 

@@ -96,12 +96,12 @@ func (x External) databases(d Definition, product, version string) Definition {
 	return elsewhere(d, &Probe{Databases: checked})
 }
 
-// probe asks an address that the site names; any answer of HTTP is one, since unsigned requests are refused by right.
+// probe asks an address that the site names, and looks at a key that the cloud gave.
 func (o ObjectStorage) probe() *Probe {
-	if o.Endpoint == "" {
+	if o.Endpoint == "" && o.KeySecret == "" {
 		return nil
 	}
-	return &Probe{Answers: o.Endpoint}
+	return &Probe{Storage: &o}
 }
 
 // rewire changes what a service is told about what runs elsewhere, and what it waits for.
@@ -265,8 +265,8 @@ func (d Definition) addressesElsewhere() map[string]string {
 	if r := d.Ready.RedisServer; r != nil {
 		out["redis"] = r.Address()
 	}
-	if d.Ready.Answers != "" {
-		out["http"] = d.Ready.Answers
+	if s := d.Ready.Storage; s != nil && s.Endpoint != "" {
+		out["http"] = s.Endpoint
 	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -15,7 +14,7 @@ import (
 
 // Asks reports whether the probe is about something elsewhere.
 func Asks(p services.Probe) bool {
-	return len(p.Databases) > 0 || p.RedisServer != nil || p.Answers != ""
+	return len(p.Databases) > 0 || p.RedisServer != nil || p.Storage != nil
 }
 
 // Fault is what keeps a server elsewhere from being used.
@@ -37,8 +36,8 @@ func Check(ctx context.Context, p services.Probe, secrets map[string]string) err
 	switch {
 	case p.RedisServer != nil:
 		return checkRedis(ctx, *p.RedisServer, secrets)
-	case p.Answers != "":
-		return checkAnswers(ctx, p.Answers)
+	case p.Storage != nil:
+		return checkStorage(ctx, *p.Storage, secrets)
 	}
 	for _, d := range p.Databases {
 		if err := checkDatabase(ctx, d, secrets); err != nil {
@@ -46,23 +45,6 @@ func Check(ctx context.Context, p services.Probe, secrets map[string]string) err
 		}
 	}
 	return nil
-}
-
-// checkAnswers takes any answer of HTTP for one.
-func checkAnswers(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return &Fault{url, "is no address", "correct object_storage.endpoint"}
-	}
-	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return &Fault{"object storage at " + url, reason(ctx, err), "see that it runs and that this machine may reach it: curl -v " + url}
-	}
-	return response.Body.Close()
 }
 
 // reason is a failure to reach a server in few words.

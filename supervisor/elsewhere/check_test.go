@@ -1,8 +1,6 @@
 package elsewhere
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 	"time"
@@ -115,11 +113,4 @@ func TestRedisElsewhere(t *testing.T) {
 		return probe(open, "").Error() == "Redis at 127.0.0.1:"+strconv.Itoa(open)+": it is a replica, which takes no writes"
 	}, 10*time.Second, 20*time.Millisecond)
 	requireFault(t, probe(freePort(t), ""), "connection refused")
-}
-
-func TestObjectStorageElsewhere(t *testing.T) {
-	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
-	defer refuses.Close()
-	require.NoError(t, check(t, services.Probe{Answers: refuses.URL}), "an unsigned question is refused by right")
-	requireFault(t, check(t, services.Probe{Answers: "http://127.0.0.1:" + strconv.Itoa(freePort(t))}), "connection refused")
 }

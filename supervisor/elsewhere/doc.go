@@ -2,7 +2,7 @@
 //
 //	Check ─▶ Databases:   reach · sign in · version · primary · encoding and collation · extensions · rights
 //	      ─▶ RedisServer: reach · sign in · role
-//	      ─▶ Answers:     reach
+//	      ─▶ Storage:     reach · speaks S3 · key · region · bucket · right to list it
 //
 // A probe of the bundled server needs no password, since the appliance made it; here the site's own is tried, so that a typing error shows at once
 // and not as a migration that fails an hour later. Nothing is written, and nothing is kept open.

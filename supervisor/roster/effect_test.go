@@ -150,8 +150,10 @@ func elsewhere(t *testing.T, group, key, more string) string {
 	for name, value := range map[string]map[string]string{
 		"postgres": {"host": "a", "user": "b", "database": "c", "sslmode": "verify-ca"},
 		"redis":    {"host": "a"},
-		"object_storage": {"backend": map[bool]string{true: "GCS", false: "blobstore"}[key == "project" || key == "key_secret"], "endpoint": "http://a", "bucket": "d",
-			"region": "e", "access_key_id": "f", "secret_access_key_secret": "g", "project": "h"},
+		"object_storage": map[bool]map[string]string{
+			true:  {"backend": "GCS", "bucket": "d", "project": "h"},
+			false: {"backend": "blobstore", "endpoint": "http://a", "bucket": "d", "region": "e", "access_key_id": "f", "secret_access_key_secret": "g"},
+		}[key == "project" || key == "key_secret"],
 	}[strings.SplitN(group, ".", 2)[0]] {
 		if name != key || more == "" {
 			words = append(words, name+": "+value)

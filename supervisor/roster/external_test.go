@@ -41,6 +41,18 @@ object_storage: {backend: S3, endpoint: "https://s3", region: eu, bucket: b, acc
 	require.Equal(t, c.site.External, s.External)
 }
 
+// TestKeysOfAnotherBackendAreRefused: nobody would read them.
+func TestKeysOfAnotherBackendAreRefused(t *testing.T) {
+	_, err := readConfig(siteFile(t, "object_storage:\n  backend: GCS\n  project: p\n  endpoint: http://a\n  access_key_id: AK\n"))
+	require.ErrorContains(t, err, ":4:13: object_storage.endpoint: has no effect with the backend GCS; leave it out")
+	require.ErrorContains(t, err, ":5:18: object_storage.access_key_id: has no effect")
+	_, err = readConfig(siteFile(t, "object_storage: {backend: S3, project: p, key_secret: k}\n"))
+	require.ErrorContains(t, err, "object_storage.project: has no effect with the backend S3")
+	require.ErrorContains(t, err, "object_storage.key_secret: has no effect with the backend S3")
+	_, err = readConfig(siteFile(t, "object_storage: {bucket: b}\n"))
+	require.ErrorContains(t, err, "object_storage: backend is missing")
+}
+
 func TestFaultsOfWhatIsElsewhereStandWhereTheyAre(t *testing.T) {
 	_, err := readConfig(siteFile(t, "postgres:\n  frontend: {host: db, prot: 5432, sslmode: \"off\"}\nredis:\n  cache: {port: 70000}\nobject_storage: {backend: s3}\n"))
 	for _, want := range []string{":2:", `did you mean "port"`, "postgres.frontend.sslmode", ":4:", "redis.cache.port", ":5:", "object_storage.backend"} {
