@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // Signal is a signal by the name people write: TERM, INT, QUIT …
@@ -16,7 +17,20 @@ type Signal struct {
 
 // Notation says how it is written.
 func (*Signal) Notation() (what, example, pattern string) {
-	return "a signal", "TERM", `^(SIG)?(` + strings.Join(signalNames(), "|") + `)$`
+	return "a signal", "TERM", "^(" + anyCase("SIG") + ")?(" + anyCase(strings.Join(signalNames(), "|")) + ")$"
+}
+
+// anyCase is a pattern of a text in capitals, or not; JSON Schema has no flag for that.
+func anyCase(text string) string {
+	var out strings.Builder
+	for _, c := range text {
+		if lower := unicode.ToLower(c); lower != c {
+			out.WriteString("[" + string(c) + string(lower) + "]")
+		} else {
+			out.WriteRune(c)
+		}
+	}
+	return out.String()
 }
 
 // UnmarshalText reads it.

@@ -115,6 +115,10 @@ func (r *Reader) number(n *yaml.Node, path string, v reflect.Value, tag reflect.
 		r.At(n, "%s must be a whole number, not %s", path, describe(n))
 		return false
 	}
+	if !matches(`^-?(0|[1-9][0-9]*)$`, n.Value) { // YAML takes 010 for 8, and 0x10 and 1_000 for numbers
+		r.At(n, "%s: write %s as a plain decimal number", path, n.Value)
+		return false
+	}
 	low, high := numbers(tag)
 	number, err := strconv.ParseInt(n.Value, 10, 64)
 	if err != nil || number < low || number > high {

@@ -18,8 +18,8 @@ func Schema(file any, title string) map[string]any {
 func schema(t reflect.Type, tag reflect.StructTag) map[string]any {
 	if t.Kind() == reflect.Pointer {
 		s := schema(t.Elem(), tag)
-		if kind, ok := s["type"]; ok && tag.Get("null") != "" {
-			s["type"] = []any{kind, "null"}
+		if tag.Get("null") != "" {
+			s["type"] = append(kindsIn(s), "null")
 		}
 		return s
 	}
@@ -30,9 +30,9 @@ func typeSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 	switch {
 	case isText(t):
 		_, _, pattern := notationOf(t)
-		return map[string]any{"type": kindsOf(pattern), "pattern": pattern}
+		return textSchema(pattern)
 	case t == reflect.TypeFor[time.Duration]():
-		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$`}
+		return map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": duration}, map[string]any{"const": 0}}}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -54,12 +54,31 @@ func typeSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 	return wordSchema(tag)
 }
 
-// kindsOf adds number for a text that may be written as one: YAML takes 0.5 for a number.
-func kindsOf(pattern string) any {
-	if pattern != "." && matches(pattern, "1") {
-		return []any{"string", "number"}
+// kindsIn are the kinds of value that a schema takes; it may name one, or several in a list.
+func kindsIn(s map[string]any) []any {
+	if list, ok := s["type"].([]any); ok {
+		return list
 	}
-	return "string"
+	return []any{s["type"]}
+}
+
+// duration is what Go reads, but for those below 0, which no key takes. src: Go: time.ParseDuration
+const duration = `^\+?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^[-+]?0$`
+
+// textSchema takes numbers and booleans for the text that YAML has them of, where the pattern does.
+func textSchema(pattern string) map[string]any {
+	s, kinds := map[string]any{"pattern": pattern}, []any{"string"}
+	if matches(pattern, "1") {
+		kinds = append(kinds, "number")
+		if !matches(pattern, "-1") {
+			s["minimum"] = 0
+		}
+	}
+	if matches(pattern, "true") {
+		kinds = append(kinds, "boolean")
+	}
+	s["type"] = kinds
+	return s
 }
 
 func structSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
@@ -100,16 +119,14 @@ func boolSchema(tag reflect.StructTag) map[string]any {
 	return map[string]any{"type": "boolean"}
 }
 
-// wordSchema takes numbers and booleans for text, as the decoder does, unless only some texts are allowed.
+// wordSchema takes any text unless only some are allowed.
 func wordSchema(tag reflect.StructTag) map[string]any {
-	s := map[string]any{"type": "string"}
+	s := map[string]any{"type": []any{"string", "number", "boolean"}}
 	switch {
 	case tag.Get("enum") != "":
-		s["enum"] = split(tag.Get("enum"))
+		s = map[string]any{"type": "string", "enum": split(tag.Get("enum"))}
 	case tag.Get("pattern") != "":
-		s["pattern"] = tag.Get("pattern")
-	default:
-		s["type"] = []any{"string", "number", "boolean"}
+		s = textSchema(tag.Get("pattern"))
 	}
 	if format := tag.Get("format"); format != "" {
 		s["format"] = format
