@@ -56,51 +56,70 @@ func (s *Supervisor) watchConfig(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	f := follower{compare: s.compareOnDisk, auto: func() bool { return !s.stopping.Load() && s.rosterNow().Site.AutoApply }, found: s.found, apply: s.applyOnDisk}
+	return f.run(ctx, changes, s.hello.Run > 1) // a later life goes on with the accepted plan: the files may have changed since
+}
+
+// follower decides what becomes of files that have changed.
+type follower struct {
+	compare func() (c api.Config, emptied string) // what they say beside what runs, and the name of one that has lost its whole content
+	auto    func() bool                           // the site wants a valid change applied without being asked
+	found   func(api.Config)
+	apply   func(context.Context)
+}
+
+// run looks at each change, and at once if told so, until the context ends.
+func (f follower) run(ctx context.Context, changes <-chan struct{}, atOnce bool) error {
 	var again <-chan time.Time
-	if s.hello.Run > 1 { // it goes on with the accepted plan: the files may have changed since
-		again = s.look(ctx, false)
+	if atOnce {
+		again = f.look(ctx, false)
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changes:
-			again = s.look(ctx, false)
+			again = f.look(ctx, false)
 		case <-again:
-			again = s.look(ctx, true)
+			again = f.look(ctx, true)
 		}
 	}
 }
 
-// look compares the files with what runs, and applies them when the site wants that. The channel says when to look again at files that were emptied.
-func (s *Supervisor) look(ctx context.Context, waited bool) (again <-chan time.Time) {
-	if s.stopping.Load() {
-		return nil
-	}
-	change, next, err := s.diff("")
-	now := api.Time{Time: time.Now()}
-	if err != nil {
-		s.found(api.Config{State: api.ConfigInvalid, Fault: err.Error(), Since: now})
-		return nil
-	}
-	if nothing(change) {
-		s.found(api.Config{State: api.ConfigApplied})
-		return nil
-	}
-	c := api.Config{State: api.ConfigChanged, Since: now, Restart: change.Restarted, Start: change.Started, Stop: change.Stopped, Setting: change.Settings}
-	auto := s.rosterNow().Site.AutoApply
-	if name := s.emptied(next); auto && name != "" && !waited {
-		c.Fault = fmt.Sprintf("%s has lost its whole content; it is applied when it stays so for %s", name, holdEmptied)
-		s.found(c)
+// look tells what it finds and applies it when the site wants that. The channel says when to look again at files that were emptied.
+func (f follower) look(ctx context.Context, waited bool) (again <-chan time.Time) {
+	c, emptied := f.compare()
+	auto := c.State == api.ConfigChanged && f.auto()
+	if auto && emptied != "" && !waited {
+		c.Fault = fmt.Sprintf("%s has lost its whole content; it is applied when it stays so for %s", emptied, holdEmptied)
+		f.found(c)
 		return time.After(holdEmptied)
 	}
-	s.found(c)
+	f.found(c)
 	if auto {
-		if _, err := s.Reload(ctx, api.Peer{Command: "auto_apply"}); err != nil {
-			s.log.Error("apply the changed configuration", append([]any{"err", err}, hintOf(err)...)...)
-		}
+		f.apply(ctx)
 	}
 	return nil
+}
+
+// compareOnDisk reads the files and compares them with what runs.
+func (s *Supervisor) compareOnDisk() (c api.Config, emptied string) {
+	change, next, err := s.diff("")
+	now := api.Time{Time: time.Now()}
+	switch {
+	case err != nil:
+		return api.Config{State: api.ConfigInvalid, Fault: err.Error(), Since: now}, ""
+	case nothing(change):
+		return api.Config{State: api.ConfigApplied}, ""
+	}
+	return api.Config{State: api.ConfigChanged, Since: now, Restart: change.Restarted, Start: change.Started, Stop: change.Stopped, Setting: change.Settings}, s.emptied(next)
+}
+
+// applyOnDisk does what `config apply` does. A change that cannot be applied stays shown, with the reason.
+func (s *Supervisor) applyOnDisk(ctx context.Context) {
+	if _, err := s.Reload(ctx, api.Peer{Command: "auto_apply"}); err != nil {
+		s.log.Error("apply the changed configuration", append([]any{"err", err}, hintOf(err)...)...)
+	}
 }
 
 // found keeps what was found, and says so when it is news.

@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -151,4 +152,80 @@ func TestChangeOnDiskIsSeenHeldAndApplied(t *testing.T) {
 	a.awaitReady("b")
 	a.awaitConfig(api.ConfigApplied)
 	require.Equal(t, first, a.find("a").PID)
+}
+
+// sleeper is a service that runs for so many seconds, with enough beside it to be written in two halves.
+func sleeper(seconds int) string {
+	return fmt.Sprintf("a:\n  command: [/bin/sleep, \"%d\"]\n  env: {A: b}\nb: {command: [/bin/sleep, \"1000\"]}\n", seconds)
+}
+
+// TestEverySaveOfAnEditorIsOneChange: with auto_apply, however many steps it takes, and two quick edits together; no half is ever applied.
+func TestEverySaveOfAnEditorIsOneChange(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	a.configure("auto_apply: true\n")
+	a.dropIn("test", sleeper(1000))
+	a.run().awaitReady("a", "b")
+	untouched := a.find("b").PID
+	file := a.file("services.d/test.yaml")
+	write := func(path, text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o644)) }
+	seconds := 1000
+	for name, save := range map[string]func(text string){
+		"truncated and written in halves": func(text string) {
+			f, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+			require.NoError(t, err)
+			defer f.Close()
+			for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
+				_, err := f.WriteString(half)
+				require.NoError(t, err)
+				require.NoError(t, f.Sync())
+			}
+		},
+		"written beside and renamed": func(text string) {
+			write(file+".new", text)
+			require.NoError(t, os.Rename(file+".new", file))
+		},
+		"moved away, written, the old one removed, with a swap file": func(text string) {
+			swap := a.file("services.d/.test.yaml.swp")
+			write(swap, "\x00")
+			require.NoError(t, os.Rename(file, file+"~"))
+			write(file, text)
+			require.NoError(t, os.Remove(file+"~"))
+			require.NoError(t, os.Remove(swap))
+		},
+		"invalid, empty, and then whole": func(text string) {
+			write(file, "a: {comand: [/bin/sleep]}\n")
+			write(file, "")
+			write(file, text)
+		},
+		"two quick edits": func(text string) {
+			write(file, sleeper(1))
+			write(file, text)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, reloads := a.find("a"), a.reloads()
+			seconds++
+			save(sleeper(seconds))
+			now := a.await("a", "runs as the file says", func(svc *api.Service) bool { return svc.State == api.Ready && svc.Run > old.Run })
+			a.awaitConfig(api.ConfigApplied)
+			require.Equal(t, old.Run+1, now.Run)
+			require.Equal(t, reloads+1, a.reloads())
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", now.PID))
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprintf("/bin/sleep\x00%d\x00", seconds), string(line))
+		})
+	}
+	require.Equal(t, untouched, a.find("b").PID)
+}
+
+// reloads counts how often a changed configuration was applied.
+func (a *appliance) reloads() (n int) {
+	a.t.Helper()
+	for _, e := range a.events() {
+		if e.Kind == "command" && e.Message == "reload" {
+			n++
+		}
+	}
+	return n
 }

@@ -18,43 +18,47 @@ func Files(ctx context.Context, dirs []string, settle time.Duration) (<-chan str
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", strings.Join(dirs, ", "), err)
 	}
-	f := &files{w: w, dirs: dirs, out: make(chan struct{}, 1)}
+	f := &files{dirs: dirs, add: w.Add, events: w.Events, errors: w.Errors, out: make(chan struct{}, 1)}
 	f.attach()
-	go f.run(ctx, settle)
+	go func() {
+		defer w.Close()
+		f.run(ctx, settle)
+	}()
 	return f.out, nil
 }
 
 type files struct {
-	w    *fsnotify.Watcher
-	dirs []string
-	out  chan struct{}
+	dirs   []string
+	add    func(path string) error
+	events <-chan fsnotify.Event
+	errors <-chan error
+	out    chan struct{}
 }
 
 // attach watches the directories that are there, and what is above each, where it is made, replaced or its link is turned. Watching one twice is fine.
 func (f *files) attach() {
 	for _, dir := range f.dirs {
 		for _, path := range []string{dir, filepath.Dir(dir)} {
-			_ = f.w.Add(path) // it is not there: what is above it tells when it is
+			_ = f.add(path) // it is not there: what is above it tells when it is
 		}
 	}
 }
 
 func (f *files) run(ctx context.Context, settle time.Duration) {
-	defer f.w.Close()
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case ev, ok := <-f.w.Events:
+		case ev, ok := <-f.events:
 			if !ok {
 				return
 			}
 			if f.concerns(ev) {
 				quiet.Reset(settle)
 			}
-		case <-f.w.Errors: // too many events: some are lost, so something has changed
+		case <-f.errors: // too many events: some are lost, so something has changed
 			quiet.Reset(settle)
 		case <-quiet.C:
 			f.attach()

@@ -1,9 +1,11 @@
 package watch
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -63,6 +65,26 @@ func heard(t *testing.T, changes <-chan struct{}) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing was heard")
 	}
+}
+
+// TestTwoQuickEditsAreOneWord: it is told once, when the files have been left alone for as long as they must, however long the editing takes.
+func TestTwoQuickEditsAreOneWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events := make(chan fsnotify.Event)
+		f := &files{dirs: []string{"/etc/sg"}, add: func(string) error { return nil }, events: events, out: make(chan struct{}, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go f.run(ctx, 500*time.Millisecond)
+		begin := time.Now()
+		for range 4 {
+			events <- fsnotify.Event{Name: "/etc/sg/a.yaml", Op: fsnotify.Write}
+			time.Sleep(400 * time.Millisecond)
+		}
+		<-f.out
+		require.Equal(t, 3*400*time.Millisecond+500*time.Millisecond, time.Since(begin))
+		time.Sleep(time.Hour)
+		require.Empty(t, f.out)
+	})
 }
 
 // TestWhatIsBesideIsNoChange: a swap file, a backup, a neighbour of the directory.
