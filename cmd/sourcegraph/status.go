@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -198,6 +200,12 @@ func memory(svc api.Service) string {
 	return size(svc.MemoryBytes)
 }
 
+// elsewhere says where what the site runs itself is; an object storage of the cloud has no address of its own.
+func elsewhere(svc api.Service) string {
+	servers := slices.Compact(slices.Sorted(maps.Values(svc.Addresses)))
+	return strings.TrimSuffix("elsewhere, at "+strings.Join(servers, ", "), ", at ")
+}
+
 // note is why a service is in its state.
 func note(svc api.Service) string {
 	var parts []string
@@ -206,6 +214,9 @@ func note(svc api.Service) string {
 	}
 	if svc.Reason != "" && len(svc.WaitingFor) == 0 {
 		parts = append(parts, svc.Reason)
+	}
+	if svc.Kind == "external" && len(parts) == 0 { // a reason names the server by itself
+		parts = append(parts, elsewhere(svc))
 	}
 	switch {
 	case svc.StoppedBy != "" && svc.State == api.Stopped:

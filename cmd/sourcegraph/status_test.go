@@ -57,6 +57,22 @@ Here: limits by resource watching; all services under one user
 	require.Equal(t, exitOK, a.run("status", "gitserver/1").code, "disabled: as it should be")
 }
 
+func TestStatusSaysWhatIsElsewhere(t *testing.T) {
+	a := demo()
+	st := a.status.Services
+	for i := range 3 {
+		st[i].Kind, st[i].PID = "external", 0
+	}
+	st[0].Addresses = map[string]string{"sg": "db:5432", "codeintel": "db:5432", "codeinsights": "other:5432"}
+	st[1].State, st[1].Reason, st[1].Addresses = api.Degraded, "Redis at cache:6379: connection refused", map[string]string{"redis": "cache:6379"}
+	st[2].Addresses = nil
+	a.begin(t)
+	got := a.run("status").out
+	require.Contains(t, got, "  elsewhere, at db:5432, other:5432\n")
+	require.Contains(t, got, "  Redis at cache:6379: connection refused\n")
+	require.Contains(t, got, "  elsewhere\n")
+}
+
 func TestStatusInJSONIsOneDocument(t *testing.T) {
 	a := demo().begin(t)
 	got := a.run("status", "gitserver", "--json")
