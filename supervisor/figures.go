@@ -22,7 +22,7 @@ func (f *figures) Snapshot(ctx context.Context) metrics.Snapshot {
 		Version: s.opts.Version, Product: plan.Product, Release: plan.Version, Limits: s.grade.Limits, Isolation: s.grade.Isolation,
 		Ready: s.ready(), Stopping: s.stopping.Load(), Since: s.since, Lives: uint64(max(0, s.hello.Run)),
 	}
-	for _, inst := range append([]services.Instance{s.doorInstance()}, plan.Instances...) {
+	for _, inst := range append([]services.Instance{s.doorInstance()}, s.instances()...) {
 		if u := s.host.unit(inst.Name()); u != nil {
 			snap.Instances = append(snap.Instances, s.instanceFigures(u))
 		}

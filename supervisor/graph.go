@@ -25,7 +25,7 @@ func newGraph(insts []services.Instance) graph {
 	return g
 }
 
-func (s *Supervisor) graph() graph { return newGraph(s.plan().Instances) }
+func (s *Supervisor) graph() graph { return newGraph(s.instances()) }
 
 // withNeeds is the instances after all that they need.
 func (g graph) withNeeds(names []string) []string {

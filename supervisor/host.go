@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +69,19 @@ func (h *Host) unit(name string) *unit {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.units[name]
+}
+
+// besides are the instances that are not in a plan and not forgotten either, but for the door; by name.
+func (h *Host) besides(plan []services.Instance) (list []services.Instance) {
+	planned := append(names(plan), doorName)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(h.units)) {
+		if !slices.Contains(planned, name) {
+			list = append(list, h.units[name].instance())
+		}
+	}
+	return list
 }
 
 // open makes the unit of an instance: its log pipe, which lives as long as the instance is in the plan, and the pump on it.

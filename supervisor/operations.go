@@ -15,7 +15,7 @@ import (
 
 // Start starts instances and what they need, and returns when they are ready or have shown that they are not getting there.
 func (s *Supervisor) Start(ctx context.Context, who api.Peer, names []string) (api.Operation, error) {
-	chosen, err := s.resolve(names)
+	chosen, err := s.resolvePlanned(names)
 	if err != nil {
 		return api.Operation{}, err
 	}
@@ -30,7 +30,7 @@ func (s *Supervisor) Start(ctx context.Context, who api.Peer, names []string) (a
 
 // Restart ends and starts these instances and touches no others.
 func (s *Supervisor) Restart(ctx context.Context, who api.Peer, names []string) (api.Operation, error) {
-	chosen, err := s.resolve(names)
+	chosen, err := s.resolvePlanned(names)
 	if err != nil {
 		return api.Operation{}, err
 	}
@@ -141,8 +141,8 @@ func (s *Supervisor) awaitDown(ctx context.Context, affected, chosen []string) (
 
 // stopAll is the ordered stop of everything within the budget. It returns what had to be killed, or still lives.
 func (s *Supervisor) stopAll(by string, budget time.Duration) (killed []string) {
-	graces := graces(s.plan().Instances, budget)
-	names := names(s.plan().Instances)
+	insts := s.instances()
+	graces, names := graces(insts, budget), names(insts)
 	before := map[string]engine.View{}
 	for _, name := range names {
 		before[name], _ = s.engine.View(name)
@@ -208,9 +208,17 @@ func graces(insts []services.Instance, budget time.Duration) map[string]time.Dur
 	return out
 }
 
-// resolve turns services and instances into instances; none means all.
+// resolve turns services and instances into instances, those included that have left the plan and are not dead; none means all.
 func (s *Supervisor) resolve(names []string) ([]string, error) {
-	insts := s.plan().Instances
+	return resolveIn(s.instances(), names)
+}
+
+// resolvePlanned is resolve for what shall run.
+func (s *Supervisor) resolvePlanned(names []string) ([]string, error) {
+	return resolveIn(s.plan().Instances, names)
+}
+
+func resolveIn(insts []services.Instance, names []string) ([]string, error) {
 	var out []string
 	if len(names) == 0 {
 		for _, i := range insts {

@@ -13,7 +13,8 @@ import (
 )
 
 // Reload reads the configuration again and applies the difference: first it stops what vanished, then it starts what is new,
-// then it restarts what runs differently. An invalid configuration is refused whole; the old plan goes on.
+// then it restarts what runs differently, and last, once nobody has them on a list any more, it stops replicas beyond the new number.
+// An invalid configuration is refused whole; the old plan goes on.
 func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, error) {
 	ctx = context.WithoutCancel(ctx) // who asked may go; half a reload must not stay
 	s.opLock.Lock()
@@ -41,11 +42,15 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.keepAccepted(next); err != nil { // first: what dies from here on finds the plan that was being applied
 		return change, err
 	}
-	stuck, err := s.withdraw(ctx, next.Plan.Instances)
-	if err != nil {
+	leave := s.leaving(next.Plan.Instances)
+	withdraw := func(gone []string) error {
+		stuck, err := s.withdraw(ctx, gone)
+		change.Warnings = append(change.Warnings, stuck...)
+		return err
+	}
+	if err := withdraw(leave.vanished); err != nil {
 		return change, err
 	}
-	change.Warnings = append(change.Warnings, stuck...)
 	if err := s.adoptPlan(next, front); err != nil {
 		return change, err
 	}
@@ -61,6 +66,9 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	}
 	s.host.logs.Redactor.Set(s.secretValues())
 	s.replace(slices.Concat(d.same, d.changed, d.back))
+	if err := withdraw(leave.renamed); err != nil {
+		return change, err
+	}
 	by := actor(who)
 	if err := s.order(names(d.back), engine.Event{Kind: engine.StartWanted, Actor: by}); err != nil {
 		return change, err
@@ -69,7 +77,16 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 		return change, err
 	}
 	s.awaitUpFor(ctx, renamed(d), nil)
+	runs := s.host.runs(names(turned))
 	if err := s.restartChanged(ctx, turned, was, by); err != nil {
+		return change, err
+	}
+	if len(leave.surplus) > 0 {
+		if err := s.awaitTurned(ctx, turned, runs); err != nil {
+			return change, err
+		}
+	}
+	if err := withdraw(leave.surplus); err != nil {
 		return change, err
 	}
 	if s.stopping.Load() { // the stop came meanwhile, and may not have seen what was added
@@ -163,11 +180,31 @@ func (s *Supervisor) withoutStopped(changed, was []services.Instance) (turned, l
 	return turned, left
 }
 
-// withdraw stops whatever is not in the plan, and forgets it. What cannot be killed is said with its evidence and left: the next reload looks
-// at it again (E7).
-func (s *Supervisor) withdraw(ctx context.Context, plan []services.Instance) (stuck []string, err error) {
-	planned := append(names(plan), doorName)
-	gone := slices.DeleteFunc(s.engine.Names(), func(name string) bool { return slices.Contains(planned, name) })
+// leaving are the instances that a plan does not have.
+type leaving struct {
+	vanished []string // with their whole service: they stop first (E58)
+	renamed  []string // gitserver is gitserver/0 once there are more: they stop when nobody needs them by the old name any more, just before the other takes their place
+	surplus  []string // beyond a lower number of replicas: they stop last, when nobody has them on a list any more
+}
+
+func (s *Supervisor) leaving(plan []services.Instance) (l leaving) {
+	for _, inst := range s.host.besides(plan) {
+		same := func(i services.Instance) bool { return i.Service == inst.Service }
+		switch {
+		case !slices.ContainsFunc(plan, same):
+			l.vanished = append(l.vanished, inst.Name())
+		case slices.ContainsFunc(plan, func(i services.Instance) bool { return same(i) && i.Number == inst.Number }):
+			l.renamed = append(l.renamed, inst.Name())
+		default:
+			l.surplus = append(l.surplus, inst.Name())
+		}
+	}
+	return l
+}
+
+// withdraw stops instances that have left the plan, and forgets them. What cannot be killed is said with its evidence and left: the next reload
+// looks at it again (E7).
+func (s *Supervisor) withdraw(ctx context.Context, gone []string) (stuck []string, err error) {
 	for _, name := range gone {
 		s.engine.Post(name, engine.Event{Kind: engine.StopWanted, Actor: "reload"})
 	}

@@ -229,3 +229,41 @@ func (a *appliance) reloads() (n int) {
 	}
 	return n
 }
+
+// TestSurplusStopsAfterItsUsersHaveTheShorterList: nobody asks an instance that is gone, though a user is slower to end than a reload's patience.
+func TestSurplusStopsAfterItsUsersHaveTheShorterList(t *testing.T) {
+	t.Parallel()
+	const two = `
+shard: {command: [/bin/sleep, "1000"], replicas: %d, ports: {http: 0}}
+user: {command: [/bin/sh, -c, "%sexec sleep 1000"], needs: [shard], env: {SHARDS: '{{ .Peer "shard" "http" }}'}, stop: {grace: 6s}}
+`
+	for name, tc := range map[string]struct {
+		from, to int
+		deaf     string
+	}{
+		"a slow user":          {3, 2, "trap '' TERM; "},
+		"also what is renamed": {2, 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAppliance(t)
+			a.dropIn("two", fmt.Sprintf(two, tc.from, tc.deaf))
+			a.run().awaitReady("user")
+			a.dropIn("two", fmt.Sprintf(two, tc.to, tc.deaf))
+			change, err := a.client.Reload(a.context())
+			require.NoError(t, err)
+			surplus := fmt.Sprintf("shard/%d", tc.from-1)
+			require.Contains(t, change.Stopped, surplus)
+			user := a.awaitState("user", api.Ready)
+			require.EqualValues(t, 2, user.Run)
+			require.Nil(t, a.find(surplus))
+			for _, ev := range a.events() {
+				if ev.Service == surplus && ev.To == api.Stopping {
+					require.True(t, user.Since.Before(ev.At.Time), "%s stopped at %s, before its user was there again at %s", surplus, ev.At, user.Since)
+					return
+				}
+			}
+			t.Fatalf("%s was never stopped", surplus)
+		})
+	}
+}

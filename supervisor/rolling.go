@@ -36,6 +36,18 @@ func (s *Supervisor) restartChanged(ctx context.Context, changed, was []services
 	return nil
 }
 
+// awaitTurned returns once no service runs as it did in the run before, and waits for a while until they are up again.
+// What cannot be killed is passed by.
+func (s *Supervisor) awaitTurned(ctx context.Context, changed []services.Instance, before map[string]uint64) error {
+	serving := names(slices.DeleteFunc(slices.Clone(changed), func(i services.Instance) bool { return i.Kind != services.KindService || !i.Wanted }))
+	if err := s.awaitEach(ctx, serving, func(v engine.View) bool { return v.Run > before[v.Name] || !v.Alive || s.stuck(v) }); err != nil {
+		return err
+	}
+	begun := slices.DeleteFunc(serving, func(name string) bool { v, _ := s.engine.View(name); return !v.Alive })
+	s.awaitUpFor(ctx, begun, before)
+	return nil
+}
+
 // split tells what has other addresses than before from what has not.
 func split(changed, was []services.Instance) (moved, stayed []services.Instance) {
 	for _, inst := range changed {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -86,6 +87,16 @@ func (s *Supervisor) plan() services.Plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.roster.Plan
+}
+
+// instances are those of the plan, and behind them those that have left it and are not dead yet.
+func (s *Supervisor) instances() []services.Instance {
+	plan := s.plan().Instances
+	left := slices.DeleteFunc(s.host.besides(plan), func(inst services.Instance) bool {
+		v, _ := s.engine.View(inst.Name())
+		return !v.Alive
+	})
+	return slices.Concat(plan, left)
 }
 
 func (s *Supervisor) rosterNow() *roster.Roster {

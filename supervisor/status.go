@@ -17,7 +17,7 @@ func (s *Supervisor) Status(_ context.Context, names []string) (api.Status, erro
 		return api.Status{}, err
 	}
 	st := api.Status{Schema: 1, Appliance: s.appliance()}
-	for _, inst := range s.plan().Instances {
+	for _, inst := range s.instances() {
 		if slices.Contains(chosen, inst.Name()) {
 			st.Services = append(st.Services, s.service(inst))
 		}
