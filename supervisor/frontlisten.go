@@ -1,13 +1,17 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sourcegraph/appliance/supervisor/door"
 	"github.com/sourcegraph/appliance/supervisor/roster"
@@ -32,7 +36,7 @@ func (d *frontDoor) listen(want []roster.FrontListener, stored map[string][]*os.
 		}
 		if f == nil {
 			var err error
-			if f, err = openListener(l.Address); err != nil {
+			if f, err = d.openLocked(l.Address, want); err != nil {
 				for _, f := range opened {
 					f.Close()
 				}
@@ -51,13 +55,48 @@ func (d *frontDoor) listen(want []roster.FrontListener, stored map[string][]*os.
 	return nil
 }
 
-func openListener(address string) (*os.File, error) {
-	l, err := net.Listen("tcp", address)
+// openLocked makes a listener. One that is about to go may hold its port at another address, as 127.0.0.1 does when the site goes to all
+// interfaces: then both share the port, so that at no moment nobody listens. Linux lets in, from then on, whoever runs as our user and asks to
+// share as well: such a one could take our sockets in any case. A listener that does not ask, as another appliance's, is refused as ever.
+func (d *frontDoor) openLocked(address string, want []roster.FrontListener) (*os.File, error) {
+	f, err := openListener(address, nil)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return f, err
+	}
+	_, port, _ := net.SplitHostPort(address) // it was good enough to be bound
+	for _, l := range d.listeners {
+		_, its, _ := net.SplitHostPort(strings.TrimPrefix(l.Name, listenerName("")))
+		stays := slices.ContainsFunc(want, func(w roster.FrontListener) bool { return listenerName(w.Address) == l.Name })
+		if its != port || stays {
+			continue
+		}
+		c, err := l.File.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+		if err := sharePort("", "", c); err != nil {
+			return nil, err
+		}
+	}
+	return openListener(address, sharePort)
+}
+
+func openListener(address string, control func(network, address string, c syscall.RawConn) error) (*os.File, error) {
+	config := net.ListenConfig{Control: control}
+	l, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	defer l.Close()
 	return l.(*net.TCPListener).File()
+}
+
+// sharePort sets SO_REUSEPORT, socket(7): both sockets must have it when the second one is bound.
+func sharePort(_, _ string, c syscall.RawConn) (err error) {
+	if control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); control != nil {
+		return control
+	}
+	return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
 }
 
 func (d *frontDoor) heldLocked(name string) *os.File {
