@@ -80,7 +80,6 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 	u.life = l
 	u.view = in.view
 	u.tally.Resume(tallied(in.view))
-	u.runs.Store(r.Run)
 	if len(r.Cgroups) > 0 {
 		group, err := h.tree.AdoptAt(groupName(u.inst, r.Run), r.Cgroups)
 		if err != nil && in.view.Alive { // what is over has none any more

@@ -20,7 +20,7 @@ func TestKillWaitsForAProbeUnderWay(t *testing.T) {
 	require.NoError(t, err)
 	inst := services.Instance{Service: "a", Replicas: 1, Kind: services.KindService}
 	u := &unit{name: "a", inst: inst, pipe: w, news: make(chan struct{})}
-	u.pump, err = pumps.Start("a", r, u.runs.Load, logs.Options{Dir: t.TempDir()})
+	u.pump, err = pumps.Start("a", r, 1, logs.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()); require.NoError(t, pumps.Close()) })
 	l := newLife(1, inst)

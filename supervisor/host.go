@@ -84,8 +84,9 @@ func (h *Host) besides(plan []services.Instance) (list []services.Instance) {
 	return list
 }
 
-// open makes the unit of an instance: its log pipe, which lives as long as the instance is in the plan, and the pump on it.
-func (h *Host) open(inst services.Instance) error {
+// open makes the unit of an instance: its log pipe, which lives as long as the instance is in the plan, and the pump on it. run is the last
+// one that an earlier supervisor began, 0 for none.
+func (h *Host) open(inst services.Instance, run uint64) error {
 	name := inst.Name()
 	u := &unit{name: name, inst: inst, news: make(chan struct{})}
 	r, w, err := h.logPipe(inst)
@@ -95,7 +96,7 @@ func (h *Host) open(inst services.Instance) error {
 	o := h.logs
 	o.MaxSize, o.Keep = inst.Log.MaxSize, inst.Log.Keep
 	u.pipe = w
-	if u.pump, err = h.pumps.Start(name, r, u.runs.Load, o); err != nil {
+	if u.pump, err = h.pumps.Start(name, r, run, o); err != nil {
 		return fmt.Errorf("keep the log of %s: %w", name, err)
 	}
 	h.mu.Lock()

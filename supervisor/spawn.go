@@ -25,7 +25,7 @@ func (h *Host) Spawn(name string, run uint64) {
 	u.mu.Lock()
 	u.life = l
 	u.mu.Unlock()
-	u.runs.Store(run)
+	u.pump.Begin(run)
 	go h.start(u, l)
 }
 

@@ -341,10 +341,11 @@ func (s *Supervisor) add(insts []services.Instance, before map[string]inherited)
 	views := map[string]engine.View{}
 	var after []func()
 	for _, inst := range insts {
-		if err := s.host.open(inst); err != nil {
+		in, ok := before[inst.Name()]
+		if err := s.host.open(inst, in.rec.Run); err != nil {
 			return err
 		}
-		if in, ok := before[inst.Name()]; ok {
+		if ok {
 			if inst.Kind == services.KindExternal { // it has no process to take over: it is asked again
 				views[inst.Name()] = in.view.Elsewhere()
 				continue

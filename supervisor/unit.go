@@ -19,7 +19,6 @@ type unit struct {
 	name  string
 	pump  *logs.Pump
 	pipe  *os.File // write end; the read end is the pump's and stage 0's
-	runs  atomic.Uint64
 	tally metrics.Tally
 
 	keeping sync.Mutex // the run record is made and written

@@ -114,14 +114,17 @@ func (k *Pumps) relieveLocked() {
 
 // consume takes n bytes out of the pump's pipe, unread.
 func (k *Pumps) consume(p *Pump, n int) {
-	for n > 0 {
-		m, err := unix.Splice(p.fd, nil, k.null, nil, n, unix.SPLICE_F_NONBLOCK)
-		if err == unix.EINTR {
-			continue
+	p.owners.take(func() (taken int) {
+		for taken < n {
+			m, err := unix.Splice(p.fd, nil, k.null, nil, n-taken, unix.SPLICE_F_NONBLOCK)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil || m <= 0 {
+				break // somebody else reads this pipe
+			}
+			taken += int(m)
 		}
-		if err != nil || m <= 0 {
-			return // somebody else reads this pipe
-		}
-		n -= int(m)
-	}
+		return taken
+	})
 }

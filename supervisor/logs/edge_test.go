@@ -48,7 +48,7 @@ func TestE45StalledDiskHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "svc")
-	p, err := k.Start("svc", r, func() uint64 { return 3 }, Options{Dir: dir})
+	p, err := k.Start("svc", r, 3, Options{Dir: dir})
 	require.NoError(t, err)
 	stuck, thaw, ended := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() { // a call that hangs, as a disk does

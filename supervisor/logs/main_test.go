@@ -46,7 +46,7 @@ func rolePump() {
 	o := Options{Dir: os.Getenv("TEST_DIR"), MaxSize: int64(number("TEST_MAX_SIZE")), Keep: number("TEST_KEEP"), Redactor: NewRedactor("correct horse battery")}
 	for i := range number("TEST_PIPES") {
 		r := os.NewFile(uintptr(3+i), "log pipe")
-		if _, err := k.Start("svc/"+strconv.Itoa(i), r, func() uint64 { return 7 }, o); err != nil {
+		if _, err := k.Start("svc/"+strconv.Itoa(i), r, 7, o); err != nil {
 			panic(err)
 		}
 	}

@@ -51,7 +51,7 @@ type Pump struct {
 	fd, cap int // of r
 	limit   int // longest line
 	id      int32
-	run     func() uint64
+	owners  owners
 	o       Options
 
 	// These belong to who has the turn.
@@ -75,9 +75,8 @@ type Pump struct {
 	watch []*watcher
 }
 
-// Start begins to carry what comes out of r, which the pump owns from now on. run is asked for the number of the current run, without
-// the pump holding any lock of the caller's. It touches no disk: trouble with it shows in [Pump.Stats], and never stops a service.
-func (k *Pumps) Start(service string, r *os.File, run func() uint64, o Options) (*Pump, error) {
+// Start begins to carry what comes out of r, which the pump owns from now on. What is in it already is run's. It touches no disk: trouble with it shows in [Pump.Stats], and never stops a service.
+func (k *Pumps) Start(service string, r *os.File, run uint64, o Options) (*Pump, error) {
 	fd, err := rawFD(r)
 	if err != nil {
 		return nil, fmt.Errorf("read the log pipe of %s: %w", service, err)
@@ -90,7 +89,7 @@ func (k *Pumps) Start(service string, r *os.File, run func() uint64, o Options) 
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	p := &Pump{k: k, service: service, r: r, fd: fd, cap: size, limit: min(maxLine, size/2), run: run, o: o}
+	p := &Pump{k: k, service: service, r: r, fd: fd, cap: size, limit: min(maxLine, size/2), o: o, owners: owners{list: []owner{{run: run}}}}
 	p.file = file{dir: filepath.Join(o.Dir, dirName(service)), maxSize: b.maxSize, keep: b.keep, maxAge: o.MaxAge, packer: k.packer}
 	return p, k.register(p)
 }
@@ -132,6 +131,9 @@ func (k *Pumps) register(p *Pump) error {
 	return nil
 }
 
+// Begin says that a run begins: what is in the pipe now is of the run before, which writes no more, and what comes is this one's.
+func (p *Pump) Begin(run uint64) { p.owners.begin(run, func() int { return waiting(p.fd) }) }
+
 func (p *Pump) takeHungUp() bool {
 	p.k.mu.Lock()
 	defer p.k.mu.Unlock()
@@ -161,10 +163,16 @@ func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
 		p.rest.Store(0)
 		return 0, err
 	}
-	p.prefix.at(now, p.run())
 	t.spans = p.o.Redactor.find(data, t.spans[:0])
 	for at := 0; at < len(data); {
-		b := format(t.out[:0], data[at:], &p.prefix, shift(t.spans, at), p.limit, rest)
+		run, n := p.owners.next()
+		own := data[at:]
+		over := n <= len(own) // nothing will finish its last line, and what follows is not its end (E47)
+		if over {
+			own = own[:n]
+		}
+		p.prefix.at(now, run)
+		b := format(t.out[:0], own, &p.prefix, shift(t.spans, at), p.limit, rest || over)
 		if b.raw == 0 {
 			break
 		}
@@ -294,7 +302,7 @@ func (p *Pump) flush(now time.Time) error {
 		return nil
 	}
 	kept := p.backlog
-	lines, _ := p.backlog.take(now, p.run(), p.why)
+	lines, _ := p.backlog.take(now, p.owners.latest(), p.why)
 	err := p.k.disk(p, 0, lines, func() error { return p.write(lines, now) })
 	if errors.Is(err, errTurnLost) {
 		return err

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,7 +28,7 @@ func start(t *testing.T, o Options) *fixture {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	p, err := k.Start("svc", r, func() uint64 { return 3 }, o)
+	p, err := k.Start("svc", r, 3, o)
 	require.NoError(t, err)
 	return &fixture{p, k, w, filepath.Join(o.Dir, "svc")}
 }
@@ -59,4 +60,18 @@ func TestLinesArriveInOrderWithTimeAndRun(t *testing.T) {
 	require.EqualValues(t, 3, s.Lines)
 	require.EqualValues(t, 13, s.Bytes)
 	require.NoError(t, s.LastError)
+}
+
+// TestLinesKeepTheNumberOfTheirRun: those that the run before left in the pipe, and its last words without an end.
+func TestLinesKeepTheNumberOfTheirRun(t *testing.T) {
+	f := start(t, Options{})
+	turn := <-f.k.turns // nobody reads the pipe
+	for _, run := range []uint64{4, 5, 6} {
+		_, err := fmt.Fprintf(f.w, "whole %d\nlast words of %d", run-1, run-1)
+		require.NoError(t, err)
+		f.Begin(run)
+	}
+	f.k.turns <- turn
+	f.print(t, "first of 6\n")
+	require.Equal(t, []string{"3 whole 3", "3 last words of 3", "4 whole 4", "4 last words of 4", "5 whole 5", "5 last words of 5", "6 first of 6"}, current(t, f.dir))
 }
