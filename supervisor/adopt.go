@@ -75,7 +75,7 @@ func (h *Host) resume(u *unit, in inherited) (after func()) {
 	r := in.rec
 	l := newLife(r.Run, u.inst)
 	l.inst.Hash = r.Hash
-	l.mark = r.Mark
+	l.mark, l.before = r.Mark, true
 	close(l.up)
 	u.life = l
 	u.view = in.view
@@ -131,6 +131,11 @@ func (h *Host) endedMeanwhile(u *unit, l *life, why error) {
 			ev.Exit = h.exitOf(l, exit)
 		} else {
 			ev.Expected = true // how it ended is not known, so it is not held against it
+		}
+		h.hearOut(u, l)
+		ev.Expected = ev.Expected || l.expected.Load()
+		if line := l.final.Load(); line != nil && (ev.Expected || ev.Exit.Code != 0) {
+			ev.Final = *line
 		}
 		h.tell(stage0.Message{Type: stage0.Ack, Name: u.name, Run: l.run})
 		h.engine.Post(u.name, ev)

@@ -289,3 +289,41 @@ func TestTwoAppliancesOfOneUserSpareEachOther(t *testing.T) {
 	require.ElementsMatch(t, spared, other.roles())
 	require.Equal(t, uint64(1), other.find("runaway").Run)
 }
+
+// TestLastWordsCountThoughTheSupervisorWasAway: a run that no restart mends, as a migration that left its database dirty, is not begun again
+// whenever it says so: to a supervisor that dies before the run does, or to none.
+func TestLastWordsCountThoughTheSupervisorWasAway(t *testing.T) {
+	for name, heard := range map[string]bool{"said to the one before": true, "said to nobody": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAppliance(t)
+			a.service("migrates", "confess", "", "TEST_FILE="+a.file("say"), "TEST_END="+a.file("end"))
+			a.run().awaitReady("migrates")
+			a.editAccepted(func(insts []any) []any {
+				insts[0].(map[string]any)["Restart"].(map[string]any)["Final"] = map[string]any{"Log": "dirty database", "Remedy": "repair it"}
+				return insts
+			})
+			say := func() { require.NoError(t, os.WriteFile(a.file("say"), nil, 0o644)) }
+			if heard {
+				say()
+				a.until("it was heard", func() bool { return a.logged("migrates", "dirty database") })
+			}
+			pid, old := a.find("migrates").PID, a.stage1(0)
+			a.kill(a.cmd.Process.Pid, syscall.SIGSTOP) // no next supervisor for now
+			a.kill(old, syscall.SIGKILL)
+			if !heard {
+				say()
+			}
+			require.NoError(t, os.WriteFile(a.file("end"), nil, 0o644))
+			a.until("it has ended", func() bool {
+				stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+				return err == nil && strings.Contains(string(stat), ") Z ")
+			})
+			a.kill(a.cmd.Process.Pid, syscall.SIGCONT)
+			a.stage1(old)
+			s := a.awaitState("migrates", api.Failed)
+			require.EqualValues(t, 1, s.Run)
+			require.Equal(t, 0, a.term())
+		})
+	}
+}

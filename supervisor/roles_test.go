@@ -58,13 +58,18 @@ func play(role string) int {
 		bomb()
 	case "http":
 		return serveHealth(term)
+	case "confess":
+		awaitFile("TEST_FILE")
+		fmt.Println("dirty database: schema is dirty")
+		awaitFile("TEST_END")
+		return 1
 	case "latehttp":
-		awaitFile()
+		awaitFile("TEST_FILE")
 		return serveHealth(term)
 	case "helperhttp":
 		descend("http")
 	case "notify":
-		awaitFile()
+		awaitFile("TEST_FILE")
 		tellReady()
 	case "frozen":
 		return writeFrozen()
@@ -83,10 +88,10 @@ func number(name string) int {
 	return n
 }
 
-// awaitFile waits until a test makes TEST_FILE.
-func awaitFile() {
+// awaitFile waits until a test makes the file that a variable names.
+func awaitFile(variable string) {
 	for {
-		if _, err := os.Stat(os.Getenv("TEST_FILE")); err == nil {
+		if _, err := os.Stat(os.Getenv(variable)); err == nil {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
 	"github.com/sourcegraph/appliance/supervisor/engine"
+	"github.com/sourcegraph/appliance/supervisor/logs"
 	"github.com/sourcegraph/appliance/supervisor/process"
 	"github.com/sourcegraph/appliance/supervisor/stage0"
 )
@@ -237,11 +239,43 @@ func (h *Host) awaitExit(u *unit, l *life, p *process.Process) {
 // hearWait is how long an end whose last lines decide what follows waits for them; a disk that takes them does so in well under 1 ms.
 const hearWait = time.Second
 
-// hearOut takes in all that a run has said, where a line of its log tells what its end means: the end is seen before the line is read.
+// hearOut takes in all that a run has said, where a line of its log tells what its end means: the end is seen before the line is read, and what
+// was said to an earlier supervisor is in the log alone.
 func (h *Host) hearOut(u *unit, l *life) {
-	if rule := l.inst.Restart; rule.Expected != "" || rule.Final.Log != "" {
-		h.drain(u, hearWait)
+	rule := l.inst.Restart
+	if rule.Expected == "" && rule.Final.Log == "" {
+		return
 	}
+	h.drain(u, hearWait)
+	if !l.before {
+		return
+	}
+	if _, ok := h.logged(l, rule.Expected); ok {
+		l.expected.Store(true)
+	}
+	if line, ok := h.logged(l, rule.Final.Log); ok {
+		l.final.Store(&line)
+	}
+}
+
+// logged looks for a line that matches among those that a run has written.
+func (h *Host) logged(l *life, pattern string) (found string, ok bool) {
+	if pattern == "" {
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hearWait)
+	defer cancel()
+	name := l.inst.Name()
+	for line, err := range logs.Query(ctx, h.logs.Dir, api.LogQuery{Services: []string{name}, Grep: pattern}) {
+		if err != nil {
+			h.log.Warn("look through the log of a run that an earlier supervisor began", "service", name, "err", err)
+			break
+		}
+		if line.Service == name && line.Run == l.run {
+			found, ok = line.Text, true
+		}
+	}
+	return found, ok
 }
 
 func (h *Host) exitOf(l *life, exit process.Exit) api.Exit {

@@ -81,6 +81,7 @@ type life struct {
 	up     chan struct{}     // closed once the start is over, well or not
 	ended  chan struct{}     // closed once the end of the main process is known and told
 	ready  chan struct{}     // closed by a log line or a notification
+	before bool              // begun by an earlier supervisor, which heard what it said first
 	once   sync.Once
 
 	mu          sync.Mutex
