@@ -30,6 +30,7 @@ const kernelThread = 0x00200000
 
 // statLine is the part of /proc/PID/stat that we use.
 type statLine struct {
+	threads   int // that are not reaped, a leader that has ended included
 	name      string
 	state     byte
 	ppid      int
@@ -49,9 +50,10 @@ func parseStat(stat []byte) (statLine, error) {
 	}
 	ppid, err1 := strconv.Atoi(string(fields[1]))
 	flags, err2 := strconv.ParseUint(string(fields[6]), 10, 64)
+	threads, err4 := strconv.Atoi(string(fields[17]))
 	started, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	if err1 != nil || err2 != nil || err3 != nil {
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
 		return statLine{}, fmt.Errorf("no numbers in %q", stat)
 	}
-	return statLine{name: string(stat[open+1 : end]), state: fields[0][0], ppid: ppid, kernel: flags&kernelThread != 0, startTime: started}, nil
+	return statLine{name: string(stat[open+1 : end]), state: fields[0][0], ppid: ppid, kernel: flags&kernelThread != 0, threads: threads, startTime: started}, nil
 }

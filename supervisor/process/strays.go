@@ -111,16 +111,8 @@ func killAll(procs []Proc) {
 	}
 }
 
-// living leaves out zombies, but not those whose threads live on.
-func living(procs []Proc) []Proc {
-	return slices.DeleteFunc(procs, func(p Proc) bool {
-		if !p.Zombie() {
-			return false
-		}
-		st, err := StatOf(p.PID)
-		return err != nil || !st.LeaderGone()
-	})
-}
+// living leaves out zombies.
+func living(procs []Proc) []Proc { return slices.DeleteFunc(procs, Proc.Zombie) }
 
 func evidence(procs []Proc) []Stat {
 	var all []Stat

@@ -16,13 +16,14 @@ type Proc struct {
 	PID, PPID int
 	Name      string
 	State     byte
+	Threads   int // that are not reaped, a leader that has ended included
 	UID       int // real
 	Groups    []int
 	StartTime uint64
 }
 
-// Zombie reports that it has ended and waits for its parent; a leader whose other threads live on looks the same (see Stat).
-func (p Proc) Zombie() bool { return p.State == 'Z' || p.State == 'X' }
+// Zombie reports that it has ended, with all its threads (E22), and waits for its parent.
+func (p Proc) Zombie() bool { return (p.State == 'Z' || p.State == 'X') && p.Threads <= 1 }
 
 // Signal sends sig to this very process: a number that was taken over since the scan is left alone. The error wraps os.ErrProcessDone if it is gone.
 func (p Proc) Signal(sig unix.Signal) error {
@@ -172,7 +173,7 @@ func readProc(pid int, buf *[]byte) (Proc, error) {
 	if err != nil {
 		return Proc{}, err
 	}
-	p := Proc{PID: pid, PPID: st.ppid, Name: st.name, State: st.state, StartTime: st.startTime}
+	p := Proc{PID: pid, PPID: st.ppid, Name: st.name, State: st.state, Threads: st.threads, StartTime: st.startTime}
 	if st.kernel {
 		return p, nil
 	}

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,7 +178,10 @@ func TestE22LeaderGone(t *testing.T) {
 	st := must(StatOf(c.PID()))
 	require.Contains(t, st.String(), "leader exited, "+strconv.Itoa(st.Threads)+" threads")
 	require.Nil(t, c.peek(pidfdOf(t, c)), "it has not ended")
-	require.NotEmpty(t, living([]Proc{{PID: c.PID(), State: 'Z'}}))
+	all := must(Scan()).All()
+	leader := all[slices.IndexFunc(all, func(p Proc) bool { return p.PID == c.PID() })]
+	require.Equal(t, byte('Z'), leader.State)
+	require.NotEmpty(t, living([]Proc{leader}))
 	require.NoError(t, c.Signal(syscall.SIGKILL))
 	require.Equal(t, syscall.SIGKILL, c.wait(t).Signal)
 }
