@@ -80,6 +80,3 @@ func (h *Host) takeOver(l *life, dir string, acc account) error {
 	}
 	return err
 }
-
-// nobody is an instance that stands for a group that no plan explains.
-func nobody(name string) services.Instance { return services.Instance{Service: name} }

@@ -46,16 +46,22 @@ func (h *Host) inheritance() map[string]inherited {
 	return out
 }
 
-// forsake takes out what has left the plan since its record was written: nothing explains it any more, so that it counts as left over.
-func (s *Supervisor) forsake(before map[string]inherited) (gone []string) {
+// forsake takes out what has left the plan since its record was written: nothing explains it any more, so that it counts as left over. What
+// could not be killed before is not tried again at length.
+func (s *Supervisor) forsake(before map[string]inherited) (gone []string, undead []leftover) {
 	planned := append(names(s.plan().Instances), doorName)
-	for name := range before {
-		if !slices.Contains(planned, name) {
+	for name, in := range before {
+		switch {
+		case slices.Contains(planned, name):
+			continue
+		case in.view.State == api.Unkillable:
+			undead = append(undead, leftover{rec: in.rec})
+		default:
 			gone = append(gone, name)
-			delete(before, name)
 		}
+		delete(before, name)
 	}
-	return gone
+	return gone, undead
 }
 
 // discard gives up what was kept for instances that are proved dead.
@@ -141,38 +147,4 @@ func (h *Host) endedMeanwhile(u *unit, l *life, why error) {
 		h.engine.Post(u.name, ev)
 		close(l.ended)
 	}()
-}
-
-// clearLeftovers kills what an earlier supervisor left behind that no record explains: a new life of stage 0 adopts nothing.
-func (h *Host) clearLeftovers(known map[string]inherited) {
-	if !h.tree.Contains() {
-		h.clearMarked(known)
-		return
-	}
-	names, err := h.tree.Groups()
-	if err != nil {
-		h.log.Warn("look for leftover cgroups", "err", err)
-	}
-	kept := map[string]bool{}
-	for _, in := range known {
-		for _, dir := range in.rec.Cgroups {
-			kept[dir[strings.LastIndexByte(dir, '/')+1:]] = true
-		}
-	}
-	for _, name := range names {
-		if kept[name] || name == "supervisor" {
-			continue
-		}
-		group, err := h.tree.Adopt(name)
-		if err != nil {
-			h.log.Warn("leftover cgroup", "name", name, "err", err)
-			continue
-		}
-		l := newLife(0, nobody(name))
-		l.group = group
-		if h.prove(l, false) {
-			h.events(api.Event{Kind: "appliance", Message: "killed what an earlier appliance left running in " + name})
-		}
-		h.forget(l)
-	}
 }

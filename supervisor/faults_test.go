@@ -32,43 +32,18 @@ func command(t *testing.T, name string, args ...string) string {
 // TestE7FrozenDiskMakesAServiceUnkillable: a service that hangs in the kernel is named with what holds it, is not started again beside
 // itself, holds nobody else up, and comes back when the kernel lets it go.
 func TestE7FrozenDiskMakesAServiceUnkillable(t *testing.T) {
-	needRoot(t, "mount and freeze a file system")
-	for _, tool := range []string{"mkfs.ext4", "fsfreeze", "mount"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
 	t.Parallel()
 	a := newAppliance(t)
-	image, mnt := a.file("image"), filepath.Join("/tmp", filepath.Base(a.base)+"-frozen")
-	require.NoError(t, os.WriteFile(image, nil, 0o600))
-	require.NoError(t, os.Truncate(image, 16<<20))
-	command(t, "mkfs.ext4", "-q", image)
-	require.NoError(t, os.Mkdir(mnt, 0o755))
-	if out, err := exec.Command("mount", "-o", "loop", image, mnt).CombinedOutput(); err != nil {
-		os.Remove(mnt)
-		t.Skipf("no loop mount here: %s", out)
-	}
-	thaw := func() { _ = exec.Command("fsfreeze", "-u", mnt).Run() } // refused when it is thawed already
-	t.Cleanup(func() {
-		thaw()
-		a.until("the mount is free", func() bool { return syscall.Unmount(mnt, 0) == nil })
-		os.Remove(mnt)
-	})
-	t.Cleanup(a.clean) // before the mount is freed
-	t.Cleanup(thaw)
-	require.NoError(t, os.Chmod(mnt, 0o777))
-
-	a.service("frozen", "frozen", "stop: {grace: 200ms}\n", "TEST_FILE="+filepath.Join(mnt, "file"))
+	file, freeze, thaw := a.freezable()
+	a.service("frozen", "frozen", "stop: {grace: 200ms}\n", "TEST_FILE="+file)
 	a.service("bystander", "idle", "")
 	a.run().awaitReady("frozen", "bystander")
-	a.until("it writes", func() bool { _, err := os.Stat(filepath.Join(mnt, "file")); return err == nil })
-	command(t, "fsfreeze", "-f", mnt)
+	freeze(a.find("frozen").PID)
 	s := a.find("frozen")
-	a.until("it hangs in the kernel", func() bool { return hangs(s.PID) })
 	a.kill(s.PID, syscall.SIGKILL)
 	go a.client.Restart(a.context(), []string{"frozen"}) // answers when it is unkillable
-	a.awaitState("frozen", api.Unkillable)
+	stuck := a.awaitState("frozen", api.Unkillable)
+	require.Regexp(t, fmt.Sprintf("still there 10s after SIGKILL: pid %d role state .+ in [a-z_]+; .* restart the machine", s.PID), stuck.Reason)
 	require.Equal(t, s.Run, a.find("frozen").Run, "none is started beside the one that hangs")
 	chain, err := a.client.Why(a.context(), "frozen")
 	require.NoError(t, err)
@@ -91,6 +66,11 @@ func TestE7FrozenDiskMakesAServiceUnkillable(t *testing.T) {
 	require.Equal(t, []string{"frozen"}, change.Stopped)
 	require.Contains(t, fmt.Sprint(change.Warnings), "frozen is still there and cannot be killed")
 	require.Contains(t, fmt.Sprint(change.Warnings), "pid ")
+	require.False(t, a.awaitState("frozen", api.Unkillable).Wanted, "it is shown for as long as it is there")
+	old := a.stage1(0)
+	a.kill(old, syscall.SIGKILL)
+	a.stage1(old)
+	require.Equal(t, stuck.PID, a.awaitState("frozen", api.Unkillable).PID, "the next supervisor shows it, too")
 	a.dropIn("frozen", string(definition))
 	_, err = a.client.Reload(a.context())
 	require.NoError(t, err, "nor is it started beside itself when it comes back")
@@ -98,6 +78,95 @@ func TestE7FrozenDiskMakesAServiceUnkillable(t *testing.T) {
 	thaw()
 	a.awaitNextRun("frozen", s.Run)
 	require.Len(t, a.roles(), 2)
+}
+
+// TestLeftoverThatCannotBeKilledHoldsUpOnlyItself: one of an appliance that has died is waited for by what has its place, and by nobody else;
+// it is shown with what it waits for, also where the plan has no such service any more.
+func TestLeftoverThatCannotBeKilledHoldsUpOnlyItself(t *testing.T) {
+	for name, planned := range map[string]bool{"planned": true, "not planned": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAppliance(t)
+			file, freeze, thaw := a.freezable()
+			if !planned {
+				a.asUser(65534) // where no cgroup tells
+			}
+			a.service("frozen", "frozen", "", "TEST_FILE="+file)
+			a.service("bystander", "idle", "")
+			a.service("above", "idle", "needs: [frozen]\n")
+			a.run().awaitReady("frozen", "bystander", "above")
+			s := a.find("frozen")
+			freeze(s.PID)
+			a.kill(a.cmd.Process.Pid, syscall.SIGSTOP) // it must not start another
+			a.kill(a.stage1(0), syscall.SIGKILL)
+			a.kill(a.cmd.Process.Pid, syscall.SIGKILL)
+			a.code()
+
+			definition := map[string][]byte{}
+			if !planned {
+				for _, name := range []string{"frozen", "above"} {
+					text, err := os.ReadFile(filepath.Join(a.dropIns, name+".yaml"))
+					require.NoError(t, err)
+					definition[name] = text
+					require.NoError(t, os.Remove(filepath.Join(a.dropIns, name+".yaml")))
+				}
+			}
+			a.run().awaitReady("bystander")
+			stuck := a.awaitState("frozen", api.Unkillable)
+			require.Equal(t, planned, stuck.Wanted)
+			require.Equal(t, s.PID, stuck.PID)
+			require.Regexp(t, fmt.Sprintf("left running by an earlier appliance, .*: pid %d role state .+ in [a-z_]+; .* restart the machine", s.PID), stuck.Reason)
+			require.NoError(t, a.doorAnswers())
+			for name, text := range definition {
+				a.dropIn(name, string(text))
+			}
+			_, err := a.client.Reload(a.context())
+			require.NoError(t, err)
+			require.Equal(t, []string{"frozen"}, a.awaitState("above", api.Waiting).WaitingFor)
+			require.Equal(t, s.Run, a.find("frozen").Run, "none is started beside it")
+			thaw()
+			a.awaitNextRun("frozen", s.Run)
+			a.awaitReady("above")
+		})
+	}
+}
+
+// freezable mounts a file system on which the role "frozen" can be made to hang in the kernel: file is for it to write, freeze returns once it
+// hangs. It is thawed and taken away when the test ends.
+func (a *appliance) freezable() (file string, freeze func(pid int), thaw func()) {
+	t := a.t
+	t.Helper()
+	needRoot(t, "mount and freeze a file system")
+	for _, tool := range []string{"mkfs.ext4", "fsfreeze", "mount"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+	image, mnt := a.file("image"), filepath.Join("/tmp", filepath.Base(a.base)+"-frozen")
+	require.NoError(t, os.WriteFile(image, nil, 0o600))
+	require.NoError(t, os.Truncate(image, 16<<20))
+	command(t, "mkfs.ext4", "-q", image)
+	require.NoError(t, os.Mkdir(mnt, 0o755))
+	if out, err := exec.Command("mount", "-o", "loop", image, mnt).CombinedOutput(); err != nil {
+		os.Remove(mnt)
+		t.Skipf("no loop mount here: %s", out)
+	}
+	thaw = func() { _ = exec.Command("fsfreeze", "-u", mnt).Run() } // refused when it is thawed already
+	t.Cleanup(func() {
+		thaw()
+		a.until("the mount is free", func() bool { return syscall.Unmount(mnt, 0) == nil })
+		os.Remove(mnt)
+	})
+	t.Cleanup(a.clean) // before the mount is freed
+	t.Cleanup(thaw)
+	require.NoError(t, os.Chmod(mnt, 0o777))
+	file = filepath.Join(mnt, "file")
+	freeze = func(pid int) {
+		a.until("it writes", func() bool { _, err := os.Stat(file); return err == nil })
+		command(t, "fsfreeze", "-f", mnt)
+		a.until("it hangs in the kernel", func() bool { return hangs(pid) })
+	}
+	return file, freeze, thaw
 }
 
 // hangs says whether one of the threads is in state D.

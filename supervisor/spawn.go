@@ -221,7 +221,7 @@ func (h *Host) awaitExit(u *unit, l *life, p *process.Process) {
 		exit = h.exitFromStage0(u.name, l.run)
 	}
 	h.hearOut(u, l)
-	ev := engine.Event{Kind: engine.Exited, Run: l.run, Expected: l.expected.Load(), Exit: h.exitOf(l, exit)}
+	ev := engine.Event{Kind: engine.Exited, Run: l.run, Expected: l.expected.Load() || !exit.Known, Exit: h.exitOf(l, exit)} // how nobody knows is not held against it
 	h.countOOMs(u, l)
 	if ev.Exit.Cause == api.CauseOOM {
 		ev.Evidence = h.oomEvidence(l)

@@ -307,14 +307,19 @@ func (s *Supervisor) begin(inv inventory) error {
 	if inv.hello.Run > 1 {
 		before = s.host.inheritance()
 	}
-	forsaken := s.forsake(before)
-	s.host.clearLeftovers(before)
-	s.host.discard(forsaken)
+	forsaken, undead := s.forsake(before)
+	undead = append(undead, s.host.clearLeftovers(before)...)
+	s.host.discard(slices.DeleteFunc(forsaken, func(name string) bool {
+		return slices.ContainsFunc(undead, func(l leftover) bool { return l.rec.Name == name })
+	}))
 	if inv.hello.Run == 1 { // later, our own services hold them
 		if err := checkDescriptors(len(s.plan().Instances)); err != nil {
 			return err
 		}
-		if err := s.rosterNow().CheckPorts(s.opts.Roster.Ports, nil); err != nil {
+		ours := func(pid int) bool {
+			return slices.ContainsFunc(undead, func(l leftover) bool { return slices.Contains(l.pids, pid) })
+		}
+		if err := s.rosterNow().CheckPorts(s.opts.Roster.Ports, ours); err != nil {
 			return err
 		}
 	} else {
@@ -326,6 +331,7 @@ func (s *Supervisor) begin(inv inventory) error {
 		s.host.door.adopt(files[0])
 	}
 	insts := append([]services.Instance{s.doorInstance()}, s.plan().Instances...)
+	insts = append(insts, s.bury(undead, before)...)
 	return s.add(insts, before)
 }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 
@@ -67,6 +68,9 @@ func (s *Supervisor) service(inst services.Instance) api.Service {
 		Budget: api.Budget{
 			MemoryMaxBytes: inst.Budget.Memory, CPUWeight: inst.Budget.CPUWeight, PidsMax: inst.Budget.Pids, Grade: s.grade.Limits,
 		},
+	}
+	if v.State == api.Unkillable {
+		out.Reason = fmt.Sprintf("%s: %s; %s", v.Reason, s.host.stuckIn(inst.Name()), unkillableRemedy)
 	}
 	if u != nil {
 		s.host.use(u, v, &out)
