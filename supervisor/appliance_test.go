@@ -233,13 +233,14 @@ func (a *appliance) status() *api.Status {
 	return &st
 }
 
+// find is the service, or of several replicas the one, such as "shard/1"; nil if there is none.
 func (a *appliance) find(name string) *api.Service {
 	st := a.status()
 	if st == nil {
 		return nil
 	}
 	for i := range st.Services {
-		if st.Services[i].Name == name {
+		if s := st.Services[i]; name == s.Name || s.Replicas > 1 && name == s.Name+"/"+itoa(s.Instance) {
 			return &st.Services[i]
 		}
 	}

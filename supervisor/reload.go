@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sourcegraph/appliance/services"
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -73,7 +74,7 @@ func (s *Supervisor) Reload(ctx context.Context, who api.Peer) (api.Change, erro
 	if err := s.order(names(d.back), engine.Event{Kind: engine.StartWanted, Actor: by}); err != nil {
 		return change, err
 	}
-	if err := s.add(d.added, nil); err != nil {
+	if err := s.add(d.added, d.stopped); err != nil {
 		return change, err
 	}
 	s.awaitUpFor(ctx, renamed(d), nil)
@@ -103,9 +104,11 @@ func (s *Supervisor) changeTo(next *roster.Roster) (d difference, turned []servi
 	now := s.rosterNow()
 	d = compare(now.Plan.Instances, next.Plan.Instances)
 	d.added, d.back = s.apart(d.added)
+	d.stopped = s.stopsThatFollow(d.added, now.Plan.Instances)
+	started := slices.DeleteFunc(slices.Concat(d.added, d.back), func(inst services.Instance) bool { _, stopped := d.stopped[inst.Name()]; return stopped })
 	turned, left := s.withoutStopped(d.changed, now.Plan.Instances)
 	return d, turned, api.Change{
-		Unchanged: names(slices.Concat(d.same, left)), Restarted: names(turned), Started: names(slices.Concat(d.added, d.back)), Stopped: names(d.gone),
+		Unchanged: names(slices.Concat(d.same, left)), Restarted: names(turned), Started: names(started), Stopped: names(d.gone),
 		Settings: roster.Differing(now.Site, next.Site), Warnings: slices.Concat(next.Warnings, roster.ShardCosts(now.Plan, next.Plan)),
 	}
 }
@@ -128,8 +131,38 @@ func (s *Supervisor) stoppedByOperator(inst services.Instance, was []services.In
 	return ok && !v.Wanted && slices.ContainsFunc(was, func(old services.Instance) bool { return old.Name() == inst.Name() && old.Wanted })
 }
 
+// stopsThatFollow are the new instances that stay stopped, as a person wanted it of the same replica under its other name (gitserver is gitserver/0
+// once there are more), or of every replica that the service had.
+func (s *Supervisor) stopsThatFollow(added, was []services.Instance) map[string]inherited {
+	follow := map[string]inherited{}
+	for _, inst := range added {
+		var by []string // of the service's replicas
+		running := false
+		for _, old := range was {
+			if old.Service != inst.Service {
+				continue
+			}
+			v, _ := s.engine.View(old.Name())
+			stopped := s.stoppedByOperator(old, was)
+			if old.Number == inst.Number {
+				by, running = []string{v.StoppedBy}, !stopped
+				break
+			}
+			by, running = append(by, v.StoppedBy), running || !stopped
+		}
+		if inst.Wanted && len(by) > 0 && !running {
+			follow[inst.Name()] = inherited{view: engine.View{Name: inst.Name(), StoppedBy: by[0], Since: time.Now()}}
+		}
+	}
+	return follow
+}
+
 // difference is what a new plan changes.
-type difference struct{ same, changed, added, gone, back []services.Instance } // back: added again while an earlier run of it cannot be killed
+type difference struct {
+	same, changed, added, gone []services.Instance
+	back                       []services.Instance  // added again while an earlier run of it cannot be killed
+	stopped                    map[string]inherited // of the added, those that a person's stop follows
+}
 
 func compare(old, next []services.Instance) (d difference) {
 	before := map[string]services.Instance{}

@@ -267,3 +267,40 @@ user: {command: [/bin/sh, -c, "%sexec sleep 1000"], needs: [shard], env: {SHARDS
 		})
 	}
 }
+
+// TestAnOperatorsStopFollowsTheReplica: to its other name, and to new replicas of a service that was stopped whole.
+func TestAnOperatorsStopFollowsTheReplica(t *testing.T) {
+	t.Parallel()
+	a := newAppliance(t)
+	reload := func(replicas int) api.Change {
+		a.service("shard", "idle", fmt.Sprintf("replicas: %d\n", replicas))
+		change, err := a.client.Reload(a.context())
+		require.NoError(t, err)
+		return change
+	}
+	start := func(name string) {
+		_, err := a.client.Start(a.context(), []string{name})
+		require.NoError(t, err)
+	}
+	a.service("shard", "idle", "")
+	a.run().awaitReady("shard")
+	_, err := a.client.Stop(a.context(), []string{"shard"})
+	require.NoError(t, err)
+	awaitStopped := func(name string) {
+		s := a.awaitState(name, api.Stopped)
+		require.False(t, s.Wanted)
+		require.NotEmpty(t, s.StoppedBy)
+	}
+
+	require.Empty(t, reload(2).Started)
+	awaitStopped("shard/0")
+	awaitStopped("shard/1")
+	start("shard/1")
+	require.Equal(t, []string{"shard/2"}, reload(3).Started)
+	awaitStopped("shard/0")
+	a.awaitReady("shard/2")
+	require.Empty(t, reload(1).Started)
+	awaitStopped("shard")
+	start("shard")
+	require.Equal(t, []string{"shard/0", "shard/1"}, reload(2).Started)
+}

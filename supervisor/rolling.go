@@ -112,7 +112,8 @@ func turn(inst services.Instance, by string) engine.Event {
 // renamed are wanted instances that were stopped only to get another name: gitserver is gitserver/0 once there are more.
 func renamed(d difference) (list []string) {
 	for _, inst := range d.added {
-		if inst.Wanted && slices.ContainsFunc(d.gone, func(old services.Instance) bool { return old.Service == inst.Service && old.Number == inst.Number }) {
+		_, stopped := d.stopped[inst.Name()]
+		if inst.Wanted && !stopped && slices.ContainsFunc(d.gone, func(old services.Instance) bool { return old.Service == inst.Service && old.Number == inst.Number }) {
 			list = append(list, inst.Name())
 		}
 	}

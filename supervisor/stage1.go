@@ -352,7 +352,7 @@ func (s *Supervisor) add(insts []services.Instance, before map[string]inherited)
 			return err
 		}
 		if ok {
-			if inst.Kind == services.KindExternal { // it has no process to take over: it is asked again
+			if inst.Kind == services.KindExternal || in.rec.Name == "" { // there is no process to take over
 				views[inst.Name()] = in.view.Elsewhere()
 				continue
 			}

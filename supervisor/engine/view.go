@@ -90,7 +90,7 @@ func (m *Machine) restore(v View) {
 	}
 }
 
-// Elsewhere is where a machine goes on whose instance runs elsewhere: stopped by whoever stopped it, else as at its first start.
+// Elsewhere is where a machine goes on that has no process to take over: stopped by whoever stopped it, else as at its first start.
 func (v View) Elsewhere() View {
 	out := View{Name: v.Name, State: api.Stopped, Since: v.Since, Wanted: v.Wanted, StoppedBy: v.StoppedBy, Run: v.Run, Restarts: v.Restarts, InstanceSum: v.InstanceSum}
 	if v.Wanted {
