@@ -39,6 +39,51 @@ func (a *appliance) roles() (pids []int) {
 	return pids
 }
 
+// TestReplicasShareTheirServicesUser, whom no other service has, and the death of one is none of the other's: a user alone proves nothing.
+func TestReplicasShareTheirServicesUser(t *testing.T) {
+	eachUser(t, func(t *testing.T, a *appliance) {
+		a.service("pair", "escape", "replicas: 2\n")
+		a.service("other", "idle", "")
+		a.run().awaitReady("pair", "other")
+		for _, name := range []string{"pair/0", "pair/1"} {
+			a.until(name+" has its escapee alone", func() bool {
+				return len(a.rolesOf(name, "escape")) == 1 && len(a.rolesOf(name, "deaf")) == 1 && len(a.rolesOf(name, "middle")) == 0
+			})
+		}
+		uid := func(pid int) uint32 {
+			info, err := os.Stat("/proc/" + itoa(pid))
+			require.NoError(t, err)
+			return info.Sys().(*syscall.Stat_t).Uid
+		}
+		roles := []string{"escape", "middle", "deaf"}
+		first, second := a.rolesOf("pair/0", roles...), a.rolesOf("pair/1", roles...)
+		require.Equal(t, uid(first[0]), uid(second[0]))
+		if os.Geteuid() == 0 && a.uid == 0 {
+			require.NotEqual(t, uid(first[0]), uid(a.find("other").PID))
+			require.NotZero(t, uid(first[0]))
+		}
+		_, err := a.client.Stop(a.context(), []string{"pair/0"})
+		require.NoError(t, err)
+		a.until("nothing of it is left", func() bool { return len(a.rolesOf("pair/0", roles...)) == 0 })
+		require.Equal(t, second, a.rolesOf("pair/1", roles...))
+	})
+}
+
+// rolesOf are the processes of an instance's first run in some roles.
+func (a *appliance) rolesOf(name string, roles ...string) (pids []int) {
+	for _, pid := range a.roles() {
+		text, _ := os.ReadFile("/proc/" + itoa(pid) + "/environ")
+		env := strings.Split(string(text), "\x00")
+		ours := slices.ContainsFunc(env, func(entry string) bool {
+			return strings.HasPrefix(entry, "APPLIANCE_RUN=") && strings.HasSuffix(entry, "/"+name+".1")
+		})
+		if ours && slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(env, "TEST_ROLE="+role) }) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 func TestE5DeafServiceIsKilledAfterItsGrace(t *testing.T) {
 	eachUser(t, func(t *testing.T, a *appliance) {
 		a.service("deaf", "deaf", "ready: {log: deaf begins}\nstop: {grace: 200ms}\n")
