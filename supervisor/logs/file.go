@@ -1,13 +1,15 @@
 package logs
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,9 +43,11 @@ type file struct {
 	packer  *packer
 
 	f       *os.File // nil: not open
-	mark    *os.File
+	mark    *os.File // see [mark]
 	inode   uint64
 	size    int64
+	first   int64     // lines that the log has had before this file
+	lines   int64     // and with it
 	born    time.Time // of the first line
 	looked  time.Time
 	rotated []string // names without extension, oldest first
@@ -54,12 +58,14 @@ func (f *file) append(lines []byte, now time.Time) error {
 	if err := f.prepare(int64(len(lines)), now); err != nil {
 		return err
 	}
-	if err := f.promise(len(lines)); err != nil {
+	count := bytes.Count(lines, []byte{'\n'})
+	if err := f.promise(len(lines), count); err != nil {
 		return err
 	}
 	n, err := f.f.Write(lines)
 	if err == nil {
 		f.size += int64(n)
+		f.lines += int64(count)
 		return nil
 	}
 	if n > 0 {
@@ -150,16 +156,55 @@ func (f *file) adopt(cur *os.File, now time.Time) error {
 		return err
 	}
 	f.size, f.inode = st.Size(), inode(st)
-	if from, to, ok := readMark(mark, f.inode); ok && f.size > from && f.size < to {
-		if err := cur.Truncate(from); err != nil {
-			mark.Close()
-			return err
-		}
-		f.size = from
+	if err := f.resume(cur, mark); err != nil {
+		mark.Close()
+		return err
 	}
 	f.born = firstTime(cur, now)
 	f.mark = mark
 	return nil
+}
+
+// resume goes on where the mark says.
+func (f *file) resume(cur, file *os.File) error {
+	m, counted, ok := readMark(file)
+	same := ok && m.inode == f.inode && f.size >= m.from
+	if same && f.size > m.from && f.size < m.to {
+		if err := cur.Truncate(m.from); err != nil {
+			return err
+		}
+		f.size = m.from
+	}
+	switch {
+	case f.size == 0 && f.lines > 0: // a new one, be its inode that of one that was removed
+		f.first = f.lines
+	case !counted:
+		n, err := countLines(cur, f.size)
+		if err != nil {
+			return err
+		}
+		f.first, f.lines = 0, n
+	case !same:
+		f.first, f.lines = m.after, m.after
+	case f.size == m.from:
+		f.first, f.lines = m.first, m.before
+	default:
+		f.first, f.lines = m.first, m.after
+	}
+	return mark{f.inode, f.size, f.size, f.first, f.lines, f.lines}.write(file) // before the first line, so that readers know
+}
+
+// countLines counts those of a log that was begun before there were numbers of lines.
+func countLines(cur *os.File, size int64) (n int64, err error) {
+	buf := make([]byte, readSize)
+	for at := int64(0); at < size; {
+		got, err := cur.ReadAt(buf, at)
+		n += int64(bytes.Count(buf[:got], []byte{'\n'}))
+		if at += int64(got); err != nil && err != io.EOF || got == 0 {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 func inode(st os.FileInfo) uint64 {
@@ -169,25 +214,13 @@ func inode(st os.FileInfo) uint64 {
 	return 0
 }
 
-// promise notes what is about to be written. A supervisor killed half way leaves a file that is shorter than promised; the next
-// one cuts it back, and finds the same bytes in the pipe again.
-func (f *file) promise(n int) error {
-	var b [24]byte
-	binary.LittleEndian.PutUint64(b[0:], f.inode)
-	binary.LittleEndian.PutUint64(b[8:], uint64(f.size))
-	binary.LittleEndian.PutUint64(b[16:], uint64(f.size)+uint64(n))
-	if _, err := f.mark.WriteAt(b[:], 0); err != nil {
+// promise notes what is about to be written.
+func (f *file) promise(size, lines int) error {
+	m := mark{f.inode, f.size, f.size + int64(size), f.first, f.lines, f.lines + int64(lines)}
+	if err := m.write(f.mark); err != nil {
 		return fmt.Errorf("write mark of log %s: %w", f.f.Name(), cause(err))
 	}
 	return nil
-}
-
-func readMark(mark *os.File, inode uint64) (from, to int64, ok bool) {
-	var b [24]byte
-	if _, err := mark.ReadAt(b[:], 0); err != nil || binary.LittleEndian.Uint64(b[0:]) != inode {
-		return 0, 0, false
-	}
-	return int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:])), true
 }
 
 // firstTime is the time of the first line, or now.
@@ -207,6 +240,7 @@ func (f *file) rotate(now time.Time) error {
 	if n := len(f.rotated); n > 0 && name <= f.rotated[n-1] {
 		name = after(f.rotated[n-1]) // the clock stepped back, or two in one millisecond
 	}
+	name = fmt.Sprintf("%s%s%d", name, firstSign, f.first)
 	cur := f.f.Name()
 	if err := os.Rename(cur, filepath.Join(f.dir, name+plainExt)); err != nil {
 		return fmt.Errorf("rotate log %s: %w", cur, cause(err))
@@ -274,12 +308,24 @@ func (f *file) close() {
 	}
 }
 
-const rotatedLayout = "@2006-01-02T15-04-05.000Z"
+// A rotated file is named by when it was rotated, and by how many lines the log has had before it: a reader that misses some can tell their number.
+const (
+	rotatedLayout = "@2006-01-02T15-04-05.000Z"
+	firstSign     = "+"
+)
+
+// rotatedFirst is how many lines the log has had before a rotated file.
+func rotatedFirst(name string) (int64, bool) {
+	_, text, _ := strings.Cut(name, firstSign)
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil
+}
 
 func rotatedName(t time.Time) string { return t.UTC().Format(rotatedLayout) }
 
 // rotatedTime is when a file was rotated: no line in it is younger, unless the clock was set.
 func rotatedTime(name string) (time.Time, bool) {
+	name, _, _ = strings.Cut(name, firstSign)
 	t, err := time.Parse(rotatedLayout, name)
 	return t, err == nil
 }

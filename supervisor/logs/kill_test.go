@@ -87,7 +87,7 @@ func TestHalfWrittenBlockIsTakenBack(t *testing.T) {
 	f := &file{dir: dir, maxSize: 1 << 20, keep: 1, packer: newPacker(func(dir string, err error) { t.Error(dir, err) })}
 	now := time.Now()
 	require.NoError(t, f.append([]byte("one\n"), now))
-	require.NoError(t, f.promise(8)) // killed after four of them
+	require.NoError(t, f.promise(8, 1)) // killed after four of them
 	_, err := f.f.Write([]byte("two\n"))
 	require.NoError(t, err)
 	f.close()

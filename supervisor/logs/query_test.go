@@ -142,11 +142,47 @@ func TestE50SlowFollowerIsToldWhatItMissed(t *testing.T) {
 	for i := range 200 {
 		f.print(t, fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", 200)))
 	}
-	told, last := false, ""
+	got, missing, last := 1, 0, ""
 	for !strings.HasPrefix(last, "line 199 ") {
 		last = receive(t, lines)
-		told = told || strings.Contains(last, "missing here")
+		if n, told := 0, strings.Contains(last, "missing here"); told {
+			_, err := fmt.Sscanf(last, "%d lines are missing here", &n)
+			require.NoError(t, err, last)
+			missing += n
+		} else {
+			got++
+		}
 	}
-	require.True(t, told)
+	require.Positive(t, missing)
+	require.Equal(t, 201, got+missing)
 	require.EqualValues(t, 201, f.Stats().Lines) // and nobody waited for it
+}
+
+// TestFollowerOfTheLastLinesKnowsTheirNumber: one that began in the middle of a file, which an earlier supervisor wrote.
+func TestFollowerOfTheLastLinesKnowsTheirNumber(t *testing.T) {
+	dir := t.TempDir()
+	before := start(t, Options{Dir: dir, MaxSize: 1 << 20})
+	for i := range 3 {
+		before.print(t, fmt.Sprintf("before %d %s\n", i, strings.Repeat("x", 60<<10)))
+	}
+	for i := range 10 {
+		before.print(t, fmt.Sprintf("before %d %s\n", 3+i, strings.Repeat("x", 40<<10)))
+	}
+	require.NoError(t, before.k.Close())
+	f := start(t, Options{Dir: dir, MaxSize: 1 << 20, Keep: -1})
+	lines := follow(t, dir, api.LogQuery{Limit: 2})
+	require.Contains(t, receive(t, lines), "before 11")
+	require.Contains(t, receive(t, lines), "before 12")
+	for i := range 100 {
+		f.print(t, fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", 40<<10)))
+	}
+	got, missing, last := 0, 0, ""
+	for !strings.HasPrefix(last, "line 99 ") {
+		last = receive(t, lines)
+		if n, _ := fmt.Sscanf(last, "%d lines are missing here", &missing); n == 0 {
+			got++
+		}
+	}
+	require.Positive(t, missing)
+	require.Equal(t, 100, got+missing)
 }

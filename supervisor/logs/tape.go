@@ -30,6 +30,17 @@ type tape struct {
 	ready bool // next is a line
 	next  parsed
 	gap   bool // lines were rotated away unread; next is the first one after
+
+	seen    int64  // lines that the log had up to the last one read
+	counted bool   // seen is known
+	from    anchor // cur: where it becomes known
+	missing int64  // in the gap; 0 if it is not known
+}
+
+// anchor is a place in the current file up to which the log had so many lines.
+type anchor struct {
+	at, lines int64
+	ok        bool
 }
 
 // rewind puts the tape before the oldest line.
@@ -97,9 +108,12 @@ func (t *tape) before(o *tape) bool {
 // take returns the line that advance has found.
 func (t *tape) take() api.LogLine {
 	if t.gap {
-		t.gap = false // the line itself comes with the next call
-		return toAPI(t.service, parsed{at: t.next.at, flag: flagOurs,
-			text: []byte("lines are missing here: they were rotated away before this reader came to them")})
+		text := "lines are missing here: they were rotated away before this reader came to them"
+		if t.missing > 0 {
+			text = fmt.Sprintf("%d %s", t.missing, text)
+		}
+		t.gap, t.missing = false, 0 // the line itself comes with the next call
+		return toAPI(t.service, parsed{at: t.next.at, flag: flagOurs, text: []byte(text)})
 	}
 	t.ready = false
 	return toAPI(t.service, t.next)
@@ -129,6 +143,7 @@ func (t *tape) advance(follow bool) error {
 		if err != nil {
 			return fmt.Errorf("read logs of %s: %w", t.service, err)
 		}
+		t.read1()
 		l, ok := parse(line)
 		if !ok || !t.want.match(l) {
 			continue
@@ -150,6 +165,8 @@ func (t *tape) openNext() bool {
 		in, err := openRotated(filepath.Join(t.dir, name))
 		if err == nil {
 			t.in = in
+			first, ok := rotatedFirst(name)
+			t.begin(first, ok)
 			return true
 		}
 		t.gap = true
@@ -158,7 +175,48 @@ func (t *tape) openNext() bool {
 		return false
 	}
 	t.in, t.last = newReader(t.cur, nil), true
+	t.orient()
 	return true
+}
+
+// begin is the beginning of a file, up to which the log had so many lines. Whatever was not read of them is missing.
+func (t *tape) begin(first int64, ok bool) {
+	if t.counted && ok && first > t.seen {
+		t.gap, t.missing = true, t.missing+first-t.seen
+	}
+	t.seen, t.counted, t.from = first, ok, anchor{}
+}
+
+// orient finds out where in the current file a number of lines is known: at its beginning, and where its last block begins and ends.
+func (t *tape) orient() {
+	st, err := t.cur.Stat()
+	if err != nil {
+		t.counted = false
+		return
+	}
+	m, ok := markOf(filepath.Join(t.dir, markName), inode(st))
+	switch at := t.in.read; {
+	case at == 0:
+		t.begin(m.first, ok)
+		return
+	case ok && at <= m.from:
+		t.from = anchor{m.from, m.before, true}
+	case ok && at <= m.to && st.Size() >= m.to:
+		t.from = anchor{m.to, m.after, true}
+	default:
+		t.from = anchor{}
+	}
+	t.seen, t.counted = t.from.lines, t.from.ok && t.from.at == t.in.read
+}
+
+// read1 counts the line that was read.
+func (t *tape) read1() {
+	switch {
+	case t.counted:
+		t.seen++
+	case t.from.ok && t.in.read == t.from.at:
+		t.seen, t.counted = t.from.lines, true
+	}
 }
 
 // turnOver follows the current file's name to a new file. False if it is still the same, or if there are unread lines.
@@ -167,6 +225,9 @@ func (t *tape) turnOver() bool {
 	st, err := os.Stat(path)
 	if err != nil {
 		return false // between rename and creation, or removed: wait for it
+	}
+	if t.cur != nil && st.Size() == 0 {
+		return false // nothing in it yet
 	}
 	if t.cur != nil {
 		own, err := t.cur.Stat()
