@@ -17,6 +17,7 @@ type Selection struct {
 	DropIns   []Definition        // the site's own
 	External  External            // what runs elsewhere
 	Outside   Outside             // how to reach what is not on this machine
+	Surround  map[string]Override // what the appliance's own environment says, by name of a built-in service; see [FromEnvironment]
 	Absent    map[string]bool     // spare services whose program the release lacks: off unless the site turns them on
 }
 
@@ -41,7 +42,7 @@ func (s Selection) Effective() ([]Effective, error) {
 	faults = append(faults, s.External.Validate())
 	for _, d := range s.External.apply(built, s.Product, s.Version) {
 		o := s.Overrides[d.Name]
-		e, err := s.effective(o.apply(s.Outside.apply(d)), o)
+		e, err := s.effective(o.apply(s.Surround[d.Name].apply(s.Outside.apply(d))), o)
 		faults = append(faults, err, checkPorts(d, o), checkElsewhere(d, o))
 		out = append(out, e)
 	}

@@ -10,37 +10,9 @@ import (
 	"github.com/sourcegraph/appliance/limits"
 )
 
-// variable is one line of testdata/variables.txt.
-type variable struct {
-	name     string
-	services []string
-	in       Releases
-	needed   bool
-}
-
-func variables(t *testing.T) []variable {
-	t.Helper()
-	var out []variable
-	for _, row := range table(t, "variables.txt") {
-		v := variable{name: row[0], services: strings.Split(row[1], ","), in: Releases{sourcegraph, row[2], strings.TrimPrefix(row[3], "-")}}
-		v.needed = len(row) > 4 && row[4] == "!"
-		out = append(out, v)
-	}
-	return out
-}
-
-// isFor reports whether the line is about a service, by its name or by a group that it is in.
-func (v variable) isFor(service string) bool {
-	zoekt := strings.HasPrefix(service, "zoekt-")
-	isGo := !zoekt && !slices.Contains([]string{"postgres", "redis-cache", "redis-store", "syntax-highlighter"}, service)
-	db := slices.Contains([]string{"frontend", "migrator"}, service)
-	groups := map[string]bool{"every": true, "zoekt": zoekt, "go": isGo, "db": db, "client": isGo && !db, service: true}
-	return slices.ContainsFunc(v.services, func(s string) bool { return groups[s] })
-}
-
 // TestEveryVariableIsKnownAndWhatIsNeededIsSet, with everything on, in every version.
 func TestEveryVariableIsKnownAndWhatIsNeededIsSet(t *testing.T) {
-	known, used := variables(t), map[string]bool{}
+	known, used := Variables(), map[string]bool{}
 	for _, version := range rosterVersions {
 		plan, err := Build(input(t, everythingOn(version)))
 		require.NoError(t, err)
@@ -52,21 +24,21 @@ func TestEveryVariableIsKnownAndWhatIsNeededIsSet(t *testing.T) {
 			for _, kv := range inst.Env {
 				name, value, _ := strings.Cut(kv, "=")
 				has[name] = value != ""
-				ok := slices.ContainsFunc(known, func(v variable) bool {
-					return v.name == name && v.isFor(inst.Service) && v.in.Contains(sourcegraph, version)
+				ok := slices.ContainsFunc(known, func(v Variable) bool {
+					return v.Name == name && v.IsFor(inst.Service) && v.In.Contains(sourcegraph, version)
 				})
 				require.True(t, ok, "%s %s does not know %s", inst.Service, version, name)
 				used[name] = true
 			}
 			for _, v := range known {
-				if v.needed && v.isFor(inst.Service) && v.in.Contains(sourcegraph, version) {
-					require.True(t, has[v.name], "%s %s needs %s", inst.Service, version, v.name)
+				if v.Needed && v.IsFor(inst.Service) && v.In.Contains(sourcegraph, version) {
+					require.True(t, has[v.Name], "%s %s needs %s", inst.Service, version, v.Name)
 				}
 			}
 		}
 	}
 	for _, v := range known {
-		require.True(t, used[v.name], "%s is in the table and nowhere set", v.name)
+		require.True(t, used[v.Name] || v.Taken, "%s is in the table and nowhere set", v.Name)
 	}
 }
 

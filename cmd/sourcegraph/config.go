@@ -50,7 +50,7 @@ func dryOptions(c *cli.Context) (roster.Options, error) {
 	if err != nil {
 		return roster.Options{}, usage("%v", err)
 	}
-	o := roster.Options{DataDir: p.Data, RunDir: p.Run, ConfigFile: p.Config, ReleaseDir: c.String("release"), Root: os.Geteuid() == 0, DryRun: true}
+	o := roster.Options{DataDir: p.Data, RunDir: p.Run, ConfigFile: p.Config, ReleaseDir: c.String("release"), Root: os.Geteuid() == 0, Environ: os.Environ(), DryRun: true}
 	if o.ReleaseDir == "none" {
 		o.ReleaseDir, o.ReleaseNone = "", true
 	}
@@ -124,7 +124,7 @@ func showConfig(c *cli.Context) error {
 		}
 		return s.document(conf)
 	}
-	text, err := bare.YAML(c.Args().Slice()...)
+	text, err := r.YAML(c.Args().Slice()...)
 	if err != nil {
 		return fmt.Errorf("show the configuration: %w", err)
 	}

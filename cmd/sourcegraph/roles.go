@@ -20,7 +20,7 @@ func superviseRole(args []string) int {
 		fmt.Fprintf(os.Stderr, "supervise: %v; it is started by: sourcegraph run\n", err)
 		return exitUsage
 	}
-	o.Version, o.Log = version, os.Stderr
+	o.Version, o.Log, o.Roster.Environ = version, os.Stderr, os.Environ() // stage 0 handed it on unchanged
 	return supervisor.Supervise(o)
 }
 

@@ -24,6 +24,7 @@ type config struct {
 	said     []said // in order of reading, for faults that show late
 	places   keys.Places
 	files    map[string]string // contents, by name beside appliance.yaml
+	surround map[string]services.Override
 	warnings []string
 }
 
@@ -182,7 +183,7 @@ func (c *config) keep(name string, o services.Override) {
 
 // selection checks names against what there is, where they stand, and returns the selection for a release.
 func (c *config) selection(product, version string) (services.Selection, error) {
-	s := services.Selection{Product: product, Version: version, Overrides: c.site.Services, DropIns: c.dropIns, External: c.site.External}
+	s := services.Selection{Product: product, Version: version, Overrides: c.site.Services, DropIns: c.dropIns, External: c.site.External, Surround: c.surround}
 	var err error
 	if s.Outside, err = c.site.outside(); err != nil {
 		return s, err

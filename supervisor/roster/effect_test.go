@@ -185,7 +185,7 @@ func TestBareFormIsTheConfiguration(t *testing.T) {
 	})
 	s.release("1.0.0", nil)
 	first := s.load()
-	text, err := first.Bare().YAML()
+	text, err := first.YAML()
 	require.NoError(t, err)
 	require.Contains(t, string(text), "grace: 15s")
 	require.Contains(t, string(text), "signal: INT")

@@ -15,7 +15,7 @@ import (
 type Explanation struct {
 	Key      string `json:"key"`
 	Value    string `json:"value"`  // as in YAML; empty if nothing is said and nothing holds
-	Origin   string `json:"origin"` // built in, with the reason of a difference; or FILE:LINE
+	Origin   string `json:"origin"` // built in, with the reason of a difference; environment, the appliance's own; or FILE:LINE
 	May      string `json:"may_be"`
 	Doc      string `json:"doc"`
 	Changing string `json:"changing"`
@@ -67,12 +67,21 @@ func (r *Roster) origin(path string, words []string) string {
 	if len(words) < 3 || words[0] != "services" {
 		return "built-in default"
 	}
+	if len(words) == 4 && words[2] == "env" && r.fromEnvironment(words[1], words[3]) {
+		return "environment"
+	}
 	for _, e := range r.effective {
 		if e.Name == words[1] && e.Origin != services.BuiltIn {
 			return "built-in default for a service of the site's own, " + e.Origin
 		}
 	}
 	return "built in" + r.variant(words)
+}
+
+// fromEnvironment says whether a variable of a service has the value that the appliance's own environment gives it.
+func (r *Roster) fromEnvironment(service, variable string) bool {
+	_, said := r.places["services."+service+".env."+variable]
+	return !said && r.surround.Overrides[service].Env[variable] != nil
 }
 
 // replaces says whether a mapping is taken whole: what it does not say has its own default, not the definition's.
@@ -104,7 +113,16 @@ func valueAt(value any, words []string) (string, error) {
 	if err := n.Encode(value); err != nil {
 		return "", fmt.Errorf("write the configuration: %w", err)
 	}
-	at := &n
+	at := nodeAt(&n, words)
+	if at == nil {
+		return "", nil
+	}
+	text, err := yaml.Marshal(at)
+	return strings.TrimSpace(string(text)), err
+}
+
+// nodeAt follows a path through mappings; nil if it leads nowhere.
+func nodeAt(at *yaml.Node, words []string) *yaml.Node {
 	for _, word := range words {
 		next := (*yaml.Node)(nil)
 		for i := 0; i+1 < len(at.Content) && at.Kind == yaml.MappingNode; i += 2 {
@@ -113,12 +131,11 @@ func valueAt(value any, words []string) (string, error) {
 			}
 		}
 		if next == nil {
-			return "", nil
+			return nil
 		}
 		at = next
 	}
-	text, err := yaml.Marshal(at)
-	return strings.TrimSpace(string(text)), err
+	return at
 }
 
 func effectiveNames(list []services.Effective) (names []string) {

@@ -25,6 +25,7 @@ type Options struct {
 	Root        bool              // services get users of their own, who must be able to reach their programs
 	Path        string            // where programs of the host are looked for; empty: [StandardPath] for root, else $PATH
 	Ports       *Ports            `json:"-"` // what is reserved for this appliance; nil: ports are looked at only
+	Environ     []string          `json:"-"` // the appliance's own environment, where Sourcegraph's variables become overrides; never on a command line
 	DryRun      bool              // write nothing: no release is installed, no address and no secret kept
 }
 
@@ -43,7 +44,8 @@ type Roster struct {
 	effective []services.Effective // what the plan was made from, and the rest of what only [Load] knows
 	places    keys.Places
 	files     map[string]string // contents, by name beside appliance.yaml
-	found     []string          // what is said of the programs: the engineer's own builds, a PostgreSQL that does not fit
+	surround  services.Environment
+	found     []string // what is said of the programs: the engineer's own builds, a PostgreSQL that does not fit
 }
 
 // Load reads everything and makes the plan. Errors say with ExitCode() how `run` should end, and with Hint() what to do.
@@ -62,6 +64,8 @@ func Load(o Options) (*Roster, error) {
 	if err := r.findRelease(o); err != nil {
 		return nil, err
 	}
+	r.surround = surroundings(o.Environ, r.product(), r.Release.Version)
+	conf.surround = r.surround.Overrides
 	selection, err := conf.selection(r.product(), r.Release.Version)
 	if err != nil {
 		return nil, err
@@ -74,7 +78,7 @@ func Load(o Options) (*Roster, error) {
 	if err := r.checkRetired(); err != nil {
 		return nil, err
 	}
-	r.Warnings = slices.Concat(conf.warnings, lacking, r.found, r.wishes(conf))
+	r.Warnings = slices.Concat(conf.warnings, r.surround.Warnings, lacking, r.found, r.wishes(conf))
 	return r, nil
 }
 
@@ -141,6 +145,11 @@ func letPass(dir string) error {
 	return nil
 }
 
+// surroundings is what the appliance's environment says of the built-in services of a version.
+func surroundings(environ []string, product, version string) services.Environment {
+	return services.FromEnvironment(environ, product, version, services.Of(product, version), keys.Nearest)
+}
+
 func (r *Roster) product() string {
 	if r.Dir == "" {
 		return "none"
@@ -176,7 +185,7 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 		r.Metrics = in.Addresses[ownMetricsKey]
 	}
 	in.Appliance = scraped(r.Metrics)
-	if in.Secrets, err = o.secrets().names(); err != nil {
+	if in.Secrets, err = o.secrets(r.surround).names(); err != nil {
 		return err
 	}
 	if r.Plan, err = services.Build(in); err != nil {
@@ -187,12 +196,15 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 
 // ReadSecrets fills Secrets for the plan. [Load] has done it already: it is for a roster that was kept as JSON, where secrets are never part of.
 func (r *Roster) ReadSecrets(o Options) (err error) {
-	r.Secrets, err = o.secrets().load(services.SecretsOf(r.Plan), r.madeWith, o.DryRun)
+	if r.surround.Secrets == nil {
+		r.surround = surroundings(o.Environ, r.Plan.Product, r.Plan.Version)
+	}
+	r.Secrets, err = o.secrets(r.surround).load(services.SecretsOf(r.Plan), r.madeWith, o.DryRun)
 	return err
 }
 
-func (o Options) secrets() secretStore {
-	s := secretStore{generated: filepath.Join(o.DataDir, "state", "secrets")}
+func (o Options) secrets(surround services.Environment) secretStore {
+	s := secretStore{generated: filepath.Join(o.DataDir, "state", "secrets"), surround: surround.Secrets}
 	if o.ConfigFile != "" {
 		s.site = filepath.Join(filepath.Dir(o.ConfigFile), "secrets")
 	}

@@ -17,19 +17,22 @@ import (
 
 const maxSecret = 64 << 10 // bytes
 
-// secretStore finds secrets: the generated ones in the data directory, the site's own beside its configuration.
-type secretStore struct{ generated, site string }
+// secretStore finds secrets: the generated ones in the data directory, the site's own beside its configuration, and those of the environment.
+type secretStore struct {
+	generated, site string
+	surround        map[string]string // contents
+}
 
 // names lists the site's secrets.
 func (s secretStore) names() ([]string, error) {
+	out := slices.Collect(maps.Keys(s.surround))
 	entries, err := os.ReadDir(s.site)
 	if errors.Is(err, fs.ErrNotExist) || s.site == "" {
-		return nil, nil
+		return out, nil
 	}
 	if err != nil {
 		return nil, invalid(fmt.Errorf("read the site's secrets: %w", err), "make the directory readable for the user that runs the appliance")
 	}
-	var out []string
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
 			out = append(out, e.Name())
@@ -43,8 +46,12 @@ func (s secretStore) load(needed []string, inUse func(name string) string, dry b
 	generated := slices.Collect(maps.Keys(services.Generated()))
 	out := map[string]string{}
 	for _, name := range needed {
-		var content string
+		content, given := s.surround[name]
 		var err error
+		if given {
+			out[name] = content
+			continue
+		}
 		if slices.Contains(generated, name) {
 			content, err = s.own(name, inUse(name), dry)
 		} else {

@@ -1,7 +1,9 @@
 package roster
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,16 +15,23 @@ import (
 
 // Config is the effective configuration in JSON, for `config show --json`: secrets by reference only.
 type Config struct {
-	Product  string              `json:"product"`
-	Release  string              `json:"release"`
-	Site     Site                `json:"site"`
-	Services []services.Instance `json:"services"`
-	Warnings []string            `json:"warnings"`
+	Product     string              `json:"product"`
+	Release     string              `json:"release"`
+	Site        Site                `json:"site"`
+	Services    []services.Instance `json:"services"`
+	Environment map[string][]string `json:"environment"` // variables of the appliance's own environment, each with the services that know it; what files say wins
+	Warnings    []string            `json:"warnings"`
 }
 
 // Config returns the configuration in force.
 func (r *Roster) Config() Config {
-	return Config{r.Plan.Product, r.Plan.Release, r.Site, r.Plan.Instances, append([]string{}, r.Warnings...)}
+	environment := map[string][]string{}
+	for _, service := range slices.Sorted(maps.Keys(r.surround.Overrides)) {
+		for name := range r.surround.Overrides[service].Env {
+			environment[name] = append(environment[name], service)
+		}
+	}
+	return Config{r.Plan.Product, r.Plan.Release, r.Site, r.Plan.Instances, environment, append([]string{}, r.Warnings...)}
 }
 
 // Bare is everything that is in force in the form of appliance.yaml, every service with every key; secrets are in it by reference. As the
@@ -36,16 +45,28 @@ func (r *Roster) Bare() Site {
 	return site
 }
 
-// YAML writes it as people write it; for these services alone when there are some.
-func (s Site) YAML(only ...string) ([]byte, error) {
-	if len(only) == 0 {
-		return yaml.Marshal(s)
+// YAML writes [Roster.Bare] as people write it, for these services alone when there are some. What comes from the environment has a comment.
+func (r *Roster) YAML(only ...string) ([]byte, error) {
+	site := r.Bare()
+	if len(only) > 0 {
+		all := site.Services
+		site = Site{Services: map[string]services.Override{}}
+		for _, name := range only {
+			site.Services[name] = all[name]
+		}
 	}
-	some := Site{Services: map[string]services.Override{}}
-	for _, name := range only {
-		some.Services[name] = s.Services[name]
+	var n yaml.Node
+	if err := n.Encode(site); err != nil {
+		return nil, err
 	}
-	return yaml.Marshal(some)
+	for service, o := range r.surround.Overrides {
+		for name := range o.Env {
+			if value := nodeAt(&n, []string{"services", service, "env", name}); value != nil && r.fromEnvironment(service, name) {
+				value.LineComment = "from the environment"
+			}
+		}
+	}
+	return yaml.Marshal(&n)
 }
 
 func (r *Roster) portsOf(service string) map[string]int {

@@ -43,8 +43,13 @@ func TestSecretsStaySecret(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("one-user mode: all services share a user, and the grade says so")
 	}
-	a, needles := stocked(t)
+	const given = "https://sg:hush-of-the-environment@127.0.0.1:1/none.git"
+	a := install(t)
+	a.env = []string{"DEMO_REPOS=" + given, "SRC_LOG_LEVEL=debug"}
+	a.up()
+	needles := a.stockRunning()
 	secrets := a.secretsOf()
+	secrets["DEMO_REPOS"] = "hush-of-the-environment"
 	has := func(text []byte, where string) {
 		t.Helper()
 		for path, secret := range secrets {
@@ -72,11 +77,36 @@ func TestSecretsStaySecret(t *testing.T) {
 			require.NotZero(t, uid, name)
 			require.Empty(t, uids[uid], "%s shares its user with %s", name, uids[uid])
 			uids[uid] = name
+			environ, err := os.ReadFile("/proc/" + strconv.Itoa(s.PID) + "/environ")
+			require.NoError(t, err)
+			require.Equal(t, name == "worker", strings.Contains(string(environ), given), "%s and a variable of the appliance's environment that only worker knows", name)
+			require.Equal(t, slices.Contains([]string{"frontend", "gitserver", "searcher", "worker"}, name), strings.Contains(string(environ), "SRC_LOG_LEVEL=debug"), name)
 		}
 		environ, err := os.ReadFile("/proc/" + strconv.Itoa(services["frontend"].PID) + "/environ")
 		require.NoError(t, err)
 		require.True(t, slices.ContainsFunc(slices.Collect(maps.Values(secrets)), func(s string) bool { return strings.Contains(string(environ), s) }),
 			"the frontend has its password from where this test looks")
+	})
+
+	t.Run("a reload and another life of the supervisor find the same environment", func(t *testing.T) {
+		a.t = t
+		change, err := a.client.Reload(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, change.Restarted)
+		before := a.service("worker")
+		appliance, _ := a.status()
+		a.kill(appliance.PID)
+		require.True(t, a.eventually(func() bool {
+			st, err := a.client.Status(t.Context(), nil)
+			return err == nil && st.Appliance.PID != appliance.PID
+		}))
+		_, err = a.client.Restart(t.Context(), []string{"worker"})
+		require.NoError(t, err)
+		after := a.service("worker")
+		require.NotEqual(t, before.PID, after.PID)
+		environ, err := os.ReadFile("/proc/" + strconv.Itoa(after.PID) + "/environ")
+		require.NoError(t, err)
+		require.Contains(t, string(environ), given)
 	})
 
 	t.Run("no log, no output, no configuration, no public answer shows one", func(t *testing.T) {
