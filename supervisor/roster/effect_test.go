@@ -34,6 +34,7 @@ func provedBy() map[string]string {
 		"acme.eab.key_file":     "TestFrontDoorKeysAreRead",
 		"trusted_proxies":       "TestSiteFileRulesTheFrontDoor",
 		"allow_exposed_ports":   "TestExposedPortsAreRefusedOnAHost",
+		"allow_old_postgres":    "TestPostgresOfTheHostThatIsTooOldIsRefused",
 		"proxy.http":            "TestProxyReachesWhoCallsOut",
 		"proxy.https":           "TestProxyReachesWhoCallsOut",
 		"proxy.user":            "TestProxyReachesWhoCallsOut",

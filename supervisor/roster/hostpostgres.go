@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,29 +11,33 @@ import (
 	"github.com/sourcegraph/appliance/services"
 )
 
-// hostPostgres warns of a PostgreSQL of this machine that the release does not take as its database: too old, or without an extension.
-func (r *Roster) hostPostgres(p services.Program) []string {
+// hostPostgres looks at a PostgreSQL of this machine that is to be the release's database. One that is too old is refused, since the services
+// would each end at their start, unless the site says otherwise; an extension that is missing is said.
+func (r *Roster) hostPostgres(p services.Program) (said []string, err error) {
 	number, _ := strconv.ParseFloat(versionIn(p.Path), 64) // 0: a place that does not tell it
 	major := int(number)
 	if p.Source != "host" || major == 0 {
-		return nil
+		return nil, nil
 	}
-	var out []string
 	if least := services.PostgresMajor(r.product(), r.Release.Version); major < least {
-		out = append(out, fmt.Sprintf("postgres: this machine has PostgreSQL %d, and %s %s needs %d or later: its services may end with an error at their start; "+
-			"install postgresql-%d (apt.postgresql.org has it), name a database elsewhere by the key postgres, or take a release that carries one",
-			major, r.Release.Product, r.Release.Version, least, least))
+		what := fmt.Sprintf("postgres: this machine has PostgreSQL %d (%s), and %s %s needs %d or later: its services end with an error at their start",
+			major, p.Path, r.Release.Product, r.Release.Version, least)
+		if !r.Site.AllowOldPostgres {
+			return nil, invalid(errors.New(what), fmt.Sprintf("install postgresql-%d (apt.postgresql.org has it), name a database elsewhere by the key postgres, take a release that carries one, "+
+				"or, if you know better, set allow_old_postgres: true", least))
+		}
+		said = append(said, what+"; allow_old_postgres lets it run")
 	}
 	dir := extensionDir(p.Path)
 	if here, _ := exists(dir); !here {
-		return out
+		return said, nil
 	}
 	for _, name := range services.Extensions(r.product(), r.Release.Version) {
 		if _, err := os.Stat(filepath.Join(dir, name+".control")); err != nil {
-			out = append(out, fmt.Sprintf("postgres: the extension %s is not in %s, and the migrator will ask for it; apt-get install %s", name, dir, extensionPackage(name, major)))
+			said = append(said, fmt.Sprintf("postgres: the extension %s is not in %s, and the migrator will ask for it; apt-get install %s", name, dir, extensionPackage(name, major)))
 		}
 	}
-	return out
+	return said, nil
 }
 
 // extensionDir is where Debian's builds and PostgreSQL's own keep what may be created. src: Debian postgresql-common: /usr/lib/postgresql/N/bin

@@ -10,8 +10,8 @@ import (
 	"github.com/sourcegraph/appliance/services"
 )
 
-// TestPostgresOfTheHostThatDoesNotFitIsSaid: a major that is too old, and each extension that is missing, with what brings it.
-func TestPostgresOfTheHostThatDoesNotFitIsSaid(t *testing.T) {
+// TestPostgresOfTheHostThatIsTooOldIsRefused unless the site says that it may run; each extension that is missing is said with what brings it.
+func TestPostgresOfTheHostThatIsTooOldIsRefused(t *testing.T) {
 	root := t.TempDir()
 	extensions := filepath.Join(root, "share/postgresql/15/extension")
 	require.NoError(t, os.MkdirAll(extensions, 0o755))
@@ -20,8 +20,18 @@ func TestPostgresOfTheHostThatDoesNotFitIsSaid(t *testing.T) {
 	}
 	host := services.Program{Path: filepath.Join(root, "lib/postgresql/15/bin/postgres"), Source: "host"}
 	said := func(version string, p services.Program) []string {
-		return (&Roster{Dir: "/r", Release: Manifest{Product: "sourcegraph", Version: version}}).hostPostgres(p)
+		r := &Roster{Dir: "/r", Release: Manifest{Product: "sourcegraph", Version: version}, Site: Site{AllowOldPostgres: true}}
+		out, err := r.hostPostgres(p)
+		require.NoError(t, err)
+		return out
 	}
+	_, err := (&Roster{Dir: "/r", Release: Manifest{Product: "sourcegraph", Version: "6.3.4167"}}).hostPostgres(host)
+	require.Equal(t, CodeInvalid, code(err))
+	require.ErrorContains(t, err, "this machine has PostgreSQL 15 ("+host.Path+"), and sourcegraph 6.3.4167 needs 16 or later")
+	require.Contains(t, hintOf(err), "install postgresql-16 (apt.postgresql.org has it)")
+	require.Contains(t, hintOf(err), "allow_old_postgres: true")
+	_, err = (&Roster{Dir: "/r", Release: Manifest{Product: "sourcegraph", Version: "5.11.6271"}}).hostPostgres(host)
+	require.NoError(t, err, "15 is new enough")
 
 	old := said("5.2.7", host)
 	require.Len(t, old, 1, "15 is new enough")
@@ -29,8 +39,7 @@ func TestPostgresOfTheHostThatDoesNotFitIsSaid(t *testing.T) {
 	require.Contains(t, old[0], "apt-get install postgresql-15")
 	now := said("6.3.4167", host)
 	require.Len(t, now, 3)
-	require.Contains(t, now[0], "this machine has PostgreSQL 15, and sourcegraph 6.3.4167 needs 16 or later")
-	require.Contains(t, now[0], "postgresql-16 (apt.postgresql.org")
+	require.Contains(t, now[0], "allow_old_postgres lets it run")
 	require.Contains(t, now[2], "apt-get install postgresql-15-pgvector")
 
 	carried := host

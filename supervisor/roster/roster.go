@@ -177,7 +177,11 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 	if err := r.programs(o, list, in.Programs); err != nil {
 		return err
 	}
-	r.found = append(r.found, r.hostPostgres(in.Programs["postgres"])...)
+	said, err := r.hostPostgres(in.Programs["postgres"])
+	if err != nil {
+		return err
+	}
+	r.found = append(r.found, said...)
 	if in.Addresses, err = r.addresses(o, append(list, r.ownMetrics(list)...)); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type appliance struct {
 	listen string
 	client *api.Client
 	token  string // of the first administrator
+	top    string // keys of the appliance as a whole, as YAML
 	cgroup string // name of its cgroup, once noted
 	attr   *syscall.SysProcAttr
 	env    []string
@@ -127,7 +128,7 @@ func (a *appliance) configureAll(services map[string][]string) {
 			yaml += "    " + line + "\n"
 		}
 	}
-	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"), []byte(yaml), 0o644))
+	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"), []byte(a.top+yaml), 0o644))
 }
 
 // dropIn writes a service of the site's own.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -25,12 +24,8 @@ func TestWhatIsElsewhereOutlivesTheSupervisor(t *testing.T) {
 	a := install(t)
 	host, port, err := net.SplitHostPort(freeAddr(t))
 	require.NoError(t, err)
-	delete(a.ports, "redis-cache")
-	a.configure("")
-	file := filepath.Join(a.conf(), "appliance.yaml")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(text, "redis: {cache: {host: %s, port: %s}}\n", host, port), 0o644))
+	a.top = fmt.Sprintf("redis: {cache: {host: %s, port: %s}}\n", host, port)
+	a.configureAll(nil)
 	redis := func() (end func()) {
 		cmd := exec.Command(server, "--bind", host, "--port", port, "--save", "", "--dir", t.TempDir())
 		require.NoError(t, cmd.Start())
