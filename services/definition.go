@@ -140,6 +140,7 @@ type Source struct {
 type Data struct {
 	Name     string
 	Path     string // below the data directory; absolute in an [Instance]
+	Below    string `json:"-"` // Path as the definition has it, in an [Instance]
 	Class    DataClass
 	Identity string // why its name or its service's address is part of the data; empty if neither is
 	Moves    string `json:"-"`          // how what is in it comes to the other replicas when its own is no more; empty: not at all

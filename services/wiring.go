@@ -22,8 +22,9 @@ type Program struct {
 
 // Dirs are where a plan's files lie.
 type Dirs struct {
-	Data string // absolute
-	Run  string // absolute
+	Data    string  // absolute
+	Run     string  // absolute
+	Storage Storage // of what does not lie in Data
 }
 
 // Input is everything a plan is made from.
@@ -154,7 +155,8 @@ func (in Input) scope(list []Effective, e Effective, inst *Instance) (Scope, err
 		if err != nil {
 			return s, err
 		}
-		d.Path = filepath.Join(in.Dirs.Data, path)
+		d.Below = path
+		d.Path, _ = in.Dirs.Storage.Place(in.Dirs.Data, path, inst.Number)
 		s.Data[d.Name] = d.Path
 		inst.Data = append(inst.Data, d)
 	}

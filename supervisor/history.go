@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"iter"
-	"path/filepath"
 	"time"
 
 	"github.com/sourcegraph/appliance/supervisor/api"
@@ -63,7 +62,7 @@ func (s *Supervisor) Logs(ctx context.Context, q api.LogQuery) iter.Seq2[api.Log
 		return failed[api.LogLine](err)
 	}
 	q.Services = chosen
-	return logs.Query(ctx, filepath.Join(s.opts.Roster.DataDir, "logs"), q)
+	return logs.Query(ctx, s.host.logs.Dir, q)
 }
 
 // resolveAll is resolve with the door among the names, and none left as none.

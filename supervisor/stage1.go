@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -265,7 +266,7 @@ func (s *Supervisor) openHost(inv inventory) error {
 		secrets: s.secrets, events: s.event, exits: newExits(), stored: inv.stored, units: map[string]*unit{},
 		planHash: func() string { return s.plan().Hash },
 		logs: logs.Options{
-			Dir: filepath.Join(o.DataDir, "logs"), Redactor: logs.NewRedactor(s.secretValues()...),
+			Dir: cmp.Or(s.site().Storage.Logs, filepath.Join(o.DataDir, "logs")), Redactor: logs.NewRedactor(s.secretValues()...),
 		},
 	}
 	if on := s.site().Log.Stdout; on != nil && *on {

@@ -165,7 +165,7 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 	}
 	r.effective = list
 	in := services.Input{
-		Selection: s, Release: r.releaseName(), Dirs: services.Dirs{Data: o.DataDir, Run: o.RunDir}, Generation: 1, Path: o.Path,
+		Selection: s, Release: r.releaseName(), Dirs: services.Dirs{Data: o.DataDir, Run: o.RunDir, Storage: r.Site.Storage}, Generation: 1, Path: o.Path,
 		Programs: map[string]services.Program{},
 	}
 	if r.Dir != "" {
@@ -194,6 +194,9 @@ func (r *Roster) plan(o Options, s services.Selection) error {
 	}
 	if r.Plan, err = services.Build(in); err != nil {
 		return invalid(err, hintOf(err))
+	}
+	if err := r.checkStorage(o); err != nil {
+		return err
 	}
 	return r.ReadSecrets(o)
 }

@@ -107,11 +107,12 @@ func Differing(a, b Site) (out []string) {
 		if strings.HasPrefix(k.Path, "services.") || k.Group {
 			continue
 		}
-		words := strings.Split(k.Path, ".")
+		path, _, _ := strings.Cut(k.Path, ".<")
+		words := strings.Split(path, ".")
 		was, errWas := valueAt(a, words)
 		is, errIs := valueAt(b, words)
 		if was != is || errWas != nil || errIs != nil {
-			out = append(out, k.Path)
+			out = append(out, path)
 		}
 	}
 	return out

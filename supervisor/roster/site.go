@@ -22,11 +22,12 @@ type Site struct {
 
 	services.External `yaml:",inline"`
 
-	Proxy          services.Proxy `yaml:"proxy,omitempty" json:"proxy,omitzero" doc:"the site's way to the web, for the services that call out" changing:"the services that call out are restarted"`
-	CACertificates keys.File      `yaml:"ca_certificates,omitempty" json:"ca_certificates,omitempty" doc:"certificates that the services that call out trust beside the system's, PEM" example:"tls/ca.pem" unset:"the system's only" changing:"the services that call out are restarted"`
-	Offline        bool           `yaml:"offline,omitempty" json:"offline,omitempty" doc:"true throws every switch that keeps a service from calling out by itself; services show lists all calls, and what else ends them; whether url leads here is not asked either" example:"true" unset:"false" changing:"the services with such a switch are restarted"`
-	Git            Git            `yaml:"git,omitempty" json:"git,omitzero" doc:"what git signs in to code hosts with, copied to gitserver's home before each start; what is no longer named stays there" changing:"gitserver is restarted, as it is by a reload after the file has changed"`
-	AutoApply      bool           `yaml:"auto_apply,omitempty" json:"auto_apply,omitempty" doc:"true applies a valid change on disk by itself; else it waits for config apply, reload or HUP" example:"true" unset:"false" changing:"counts once it is applied; nothing is restarted"`
+	Proxy          services.Proxy   `yaml:"proxy,omitempty" json:"proxy,omitzero" doc:"the site's way to the web, for the services that call out" changing:"the services that call out are restarted"`
+	CACertificates keys.File        `yaml:"ca_certificates,omitempty" json:"ca_certificates,omitempty" doc:"certificates that the services that call out trust beside the system's, PEM" example:"tls/ca.pem" unset:"the system's only" changing:"the services that call out are restarted"`
+	Offline        bool             `yaml:"offline,omitempty" json:"offline,omitempty" doc:"true throws every switch that keeps a service from calling out by itself; services show lists all calls, and what else ends them; whether url leads here is not asked either" example:"true" unset:"false" changing:"the services with such a switch are restarted"`
+	Git            Git              `yaml:"git,omitempty" json:"git,omitzero" doc:"what git signs in to code hosts with, copied to gitserver's home before each start; what is no longer named stays there" changing:"gitserver is restarted, as it is by a reload after the file has changed"`
+	Storage        services.Storage `yaml:"storage,omitempty" json:"storage,omitzero" doc:"where classes of data lie, each on a disk of its own if you like; a path is changed once its data was moved there, else it is refused" changing:"the services whose data it is are restarted"`
+	AutoApply      bool             `yaml:"auto_apply,omitempty" json:"auto_apply,omitempty" doc:"true applies a valid change on disk by itself; else it waits for config apply, reload or HUP" example:"true" unset:"false" changing:"counts once it is applied; nothing is restarted"`
 
 	Services map[string]services.Override `yaml:"services,omitempty" json:"services,omitempty" key:"name" doc:"what is different for a service" changing:"the service is restarted"`
 }
