@@ -1,7 +1,9 @@
 package services
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,7 +16,7 @@ func referencePage(all []Definition) string {
 	b.WriteString("# Services\n\nMade from the definitions in this folder by `go test ./services -run Reference -update`; a test holds it. Versions are Sourcegraph's; `demo` is the demo release.\n" +
 		"`sourcegraph services show NAME --release-version VERSION` says the same of one of them. Variables are in [ENVIRONMENT.md](ENVIRONMENT.md),\n" +
 		"keys to change any of it in [../supervisor/roster/REFERENCE.md](../supervisor/roster/REFERENCE.md), the appliance's own metrics in\n[../supervisor/metrics/REFERENCE.md](../supervisor/metrics/REFERENCE.md).\n\n" +
-		"[All](#all) · [Ports](#ports) · [Files and data](#files-and-data) · [Metrics](#metrics) · [Alerts](#alerts) · [One by one](#one-by-one)\n\n## All\n")
+		"[All](#all) · [Ports](#ports) · [Files and data](#files-and-data) · [Metrics](#metrics) · [Calls to the outside](#calls-to-the-outside) · [Alerts](#alerts) · [One by one](#one-by-one)\n\n## All\n")
 	heads(&b, "service", "versions", "runs by itself", "while it is down")
 	for _, d := range all {
 		row(&b, "["+d.Name+"](#"+d.Name+")", existsIn(d), merged(spans(d, runs)), merged(spans(d, func(d Definition) string { return d.Loss })))
@@ -22,6 +24,7 @@ func referencePage(all []Definition) string {
 	portsTable(&b, all)
 	dataTable(&b, all)
 	metricsTable(&b, all)
+	outboundTable(&b, all)
 	alertsTable(&b)
 	b.WriteString("\n## One by one\n")
 	for _, d := range all {
@@ -97,6 +100,25 @@ func dataTable(b *strings.Builder, all []Definition) {
 		}
 		for _, f := range d.Files {
 			row(b, d.Name, code(f.Path), fmt.Sprintf("written, %04o", f.Mode), "–")
+		}
+	}
+}
+
+// outboundTable is every call that leaves the machine, for whoever opens a firewall.
+func outboundTable(b *strings.Builder, all []Definition) {
+	b.WriteString("\n## Calls to the outside\n\nAll that a service calls outside this machine. A variable is set while `offline` is true; a service without a line calls nobody. The appliance itself calls an authority for certificates\n" +
+		"with `acme`, and the host of `url` to see whether it leads here, which `offline` ends.\n")
+	heads(b, "service", "calls", "what for", "versions", "what ends it", "`offline` sets")
+	for _, d := range all {
+		for _, to := range d.Outbound {
+			var in, sets []string
+			for _, r := range to.In {
+				in = append(in, versionRange(r.From, r.Until))
+			}
+			for _, name := range slices.Sorted(maps.Keys(to.Env)) {
+				sets = append(sets, code(name+"="+to.Env[name]))
+			}
+			row(b, "["+d.Name+"](#"+d.Name+")", to.To, to.What, cmp.Or(strings.Join(in, ", "), strings.TrimSuffix(existsIn(d), ", "+demo)), to.Off, strings.Join(sets, ", "))
 		}
 	}
 }
