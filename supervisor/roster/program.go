@@ -33,6 +33,59 @@ func (m *MissingProgram) Hint() string {
 	return "take a release that has it, or disable the service: services." + m.Service + ".disabled: true"
 }
 
+// MissingPrograms are all that are nowhere, in the order of the services.
+type MissingPrograms []*MissingProgram
+
+// Error names what the release lacks in one line, since that has one remedy, and what the machine lacks in a line each.
+func (m MissingPrograms) Error() string {
+	var lines, lacking []string
+	ofRelease, _ := m.byOrigin()
+	for _, one := range ofRelease {
+		lacking = append(lacking, one.Program)
+	}
+	if len(ofRelease) > 1 {
+		lines = append(lines, fmt.Sprintf("the release lacks programs that it cannot do without: %s; they are not in %s",
+			strings.Join(lacking, ", "), strings.Join(ofRelease[0].Looked, ", ")))
+	}
+	for _, one := range m {
+		if one.Package != "" || len(ofRelease) == 1 {
+			lines = append(lines, one.Error())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Hint is one remedy for all.
+func (m MissingPrograms) Hint() string {
+	ofRelease, ofHost := m.byOrigin()
+	var packages, keys, remedies []string
+	for _, one := range ofHost {
+		packages = append(packages, one.Package)
+	}
+	for _, one := range ofRelease {
+		keys = append(keys, "services."+one.Service+".disabled: true")
+	}
+	if len(packages) > 0 {
+		slices.Sort(packages)
+		remedies = append(remedies, "install what the machine lacks: apt-get install "+strings.Join(slices.Compact(packages), " "))
+	}
+	if len(keys) > 0 {
+		remedies = append(remedies, "take a release that has each program in bin/ under its name, or where its components name it; or do without: "+strings.Join(keys, ", "))
+	}
+	return strings.Join(remedies, "; ")
+}
+
+func (m MissingPrograms) byOrigin() (ofRelease, ofHost MissingPrograms) {
+	for _, one := range m {
+		if one.Package == "" {
+			ofRelease = append(ofRelease, one)
+		} else {
+			ofHost = append(ofHost, one)
+		}
+	}
+	return ofRelease, ofHost
+}
+
 // finder looks for programs: the release first, then the host.
 type finder struct {
 	dir      string // of the release; empty for none
@@ -41,7 +94,7 @@ type finder struct {
 }
 
 // find returns the program behind the first word of a command.
-func (f finder) find(e services.Effective) (services.Program, error) {
+func (f finder) find(e services.Effective) (services.Program, *MissingProgram) {
 	name := e.Command[0]
 	missing := &MissingProgram{Service: e.Name, Program: name}
 	if f.dir != "" && !e.Command0 {

@@ -213,7 +213,22 @@ func TestMissingProgramNamesPlacesAndPackage(t *testing.T) {
 	require.ErrorContains(t, err, "redis-cache: the program redis-server is not in ")
 	require.ErrorContains(t, err, s.opts.Path)
 	require.ErrorContains(t, err, "searcher: the program searcher is not in ")
-	require.Equal(t, "install it: apt-get install redis-server", err.(*Refusal).Hint())
+	require.Contains(t, err.(*Refusal).Hint(), "install what the machine lacks: apt-get install redis-server; take a release that has")
+}
+
+// TestReleaseThatLacksManyPrograms is one error with one remedy; a service that is off lacks nothing.
+func TestReleaseThatLacksManyPrograms(t *testing.T) {
+	s := newSite(t, map[string]string{"appliance.yaml": ""})
+	dir := s.release("1.0.0", nil)
+	for _, name := range []string{"gitserver", "searcher", "worker"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, "bin", name)))
+	}
+	_, err := Load(s.opts)
+	require.Equal(t, CodeInvalid, code(err))
+	require.EqualError(t, err, "the release lacks programs that it cannot do without: gitserver, searcher, worker; they are not in "+installed(t, s.opts.DataDir)+"/bin")
+	require.Contains(t, hintOf(err), "services.gitserver.disabled: true, services.searcher.disabled: true, services.worker.disabled: true")
+	require.NoError(t, os.WriteFile(s.opts.ConfigFile, []byte("services: {gitserver: {disabled: true}, searcher: {disabled: true}, worker: {disabled: true}}\n"), 0o600))
+	s.load()
 }
 
 func TestHostProgramStandsIn(t *testing.T) {
@@ -234,4 +249,12 @@ func TestHostProgramStandsIn(t *testing.T) {
 func TestNewestPostgresFirst(t *testing.T) {
 	require.Negative(t, newestFirst("/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/9.6/bin"))
 	require.Positive(t, newestFirst("/usr/lib/postgresql/9.6/bin", "/usr/lib/postgresql/10/bin"))
+}
+
+// installed is the one release that a data directory has.
+func installed(t *testing.T, dataDir string) string {
+	t.Helper()
+	dir, err := activeRelease(dataDir)
+	require.NoError(t, err)
+	return dir
 }

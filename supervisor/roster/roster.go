@@ -235,20 +235,20 @@ func (r *Roster) madeWith(secret string) string {
 
 func (r *Roster) programs(o Options, list []services.Effective, out map[string]services.Program) error {
 	f := finder{dir: r.Dir, manifest: r.Release, path: o.Path}
-	var faults []error
+	var missing MissingPrograms
 	for _, e := range list {
 		if _, own := out[e.Name]; own || e.Disabled || len(e.Command) == 0 || filepath.IsAbs(e.Command[0]) {
 			continue
 		}
-		p, err := f.find(e)
-		if err != nil {
-			faults = append(faults, err)
+		p, nowhere := f.find(e)
+		if nowhere != nil {
+			missing = append(missing, nowhere)
 			continue
 		}
 		out[e.Name] = p
 	}
-	if err := errors.Join(faults...); err != nil {
-		return invalid(err, hintOf(err))
+	if len(missing) > 0 {
+		return invalid(missing, missing.Hint())
 	}
 	return nil
 }
