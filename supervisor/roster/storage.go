@@ -48,6 +48,7 @@ func (r *Roster) checkStorage(o Options) error {
 	if err := errors.Join(faults...); err != nil {
 		return invalid(err, hintOf(err))
 	}
+	r.found = append(r.found, r.unusedStorage(named)...)
 	if o.DryRun || maps.Equal(named, before) {
 		return nil
 	}
@@ -56,6 +57,19 @@ func (r *Roster) checkStorage(o Options) error {
 		return err
 	}
 	return writeFile(storageFile(o.DataDir), append(content, '\n'), 0o644)
+}
+
+// unusedStorage names what is for no service of this release, or for a shard that there is not.
+func (r *Roster) unusedStorage(named map[string]string) (said []string) {
+	for _, key := range slices.Sorted(maps.Keys(named)) {
+		used := key == "storage.logs" || slices.ContainsFunc(r.Plan.Instances, func(inst services.Instance) bool {
+			return slices.ContainsFunc(inst.Data, func(d services.Data) bool { return strings.HasPrefix(d.Path, named[key]+"/") })
+		})
+		if !used {
+			said = append(said, key+" has no effect: no service of this release keeps such data, or there is none of that number")
+		}
+	}
+	return said
 }
 
 func lastStorage(dataDir string) (last services.Storage, err error) {

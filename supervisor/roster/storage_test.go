@@ -90,8 +90,11 @@ func TestStorageIsMovedWithItsData(t *testing.T) {
 	require.NoError(t, os.Rename(disk+".away", disk))
 	s.load()
 
-	say("storage: {repos: DISK, cache: DISK-cache, index: DISK-index}\n") // what nothing was written to is no reason
-	s.load()
+	say("storage: {repos: DISK, repos_shards: {7: DISK-7}, cache: DISK-cache, index: DISK-index}\n") // what nothing was written to is no reason
+	r = s.load()
+	require.Len(t, r.Warnings, 2, "the demo has no index, and there is no eighth gitserver: %v", r.Warnings)
+	require.Contains(t, r.Warnings[0], "storage.index has no effect")
+	require.Contains(t, r.Warnings[1], "storage.repos_shards.7 has no effect")
 	s.load()
 	require.NoError(t, os.RemoveAll(disk+"-cache"))
 	s.load()
