@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -419,4 +420,31 @@ func TestWrongConfigurationExits2(t *testing.T) {
 	require.Equal(t, 2, run([]string{"demo"}))
 	require.Equal(t, 2, run([]string{"demo", "nonsense"}))
 	require.Equal(t, 0, run([]string{"demo", "version"}))
+}
+
+// TestSiteConfigFileGoverns: the files of SITE_CONFIG_FILE are the site configuration, a later one wins, and one that cannot be read ends the start.
+func TestSiteConfigFileGoverns(t *testing.T) {
+	s := newStack(t)
+	require.Equal(t, 0, s.start("migrator").exit(t))
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first.jsonc"), filepath.Join(dir, "second.jsonc")
+	require.NoError(t, os.WriteFile(first, []byte("{\"auth.minPasswordLength\": 9, // short\n}"), 0o600))
+	require.NoError(t, os.WriteFile(second, []byte(`{"auth.minPasswordLength": 20}`), 0o600))
+	s.start("frontend", "SITE_CONFIG_FILE="+first+":"+second)
+	s.healthy("public", "/healthz")
+	init := map[string]string{"email": "root@example.com", "username": "root", "password": "nineteen characters"}
+	resp, body := s.request("POST", "/-/site-init", init)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode, body)
+	require.Contains(t, body, "want 20 to 72 bytes")
+	require.Equal(t, 0, s.stop("frontend"))
+
+	s.start("frontend", "SITE_CONFIG_FILE="+first)
+	s.healthy("public", "/healthz")
+	resp, body = s.request("POST", "/-/site-init", init)
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	require.Equal(t, 0, s.stop("frontend"))
+
+	require.NoError(t, os.WriteFile(first, []byte("{"), 0o600))
+	require.NotEqual(t, 0, s.start("frontend", "SITE_CONFIG_FILE="+first).exit(t))
+	require.Contains(t, s.procs["frontend"].out.String(), first)
 }

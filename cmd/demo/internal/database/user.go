@@ -12,12 +12,13 @@ import (
 
 // User is an account.
 type User struct {
-	ID           int64
-	Username     string
-	Email        string
-	PasswordHash []byte
-	SiteAdmin    bool
-	CreatedAt    time.Time
+	ID                    int64
+	Username              string
+	Email                 string // empty: none
+	PasswordHash          string // empty: no password fits
+	SiteAdmin             bool
+	CreatedAt             time.Time
+	InvalidatedSessionsAt time.Time // another when all sessions have ended
 }
 
 // ErrNotFound is returned for a row that is not there.
@@ -26,11 +27,13 @@ var ErrNotFound = errors.New("not found")
 // ErrInitialized is returned to whoever comes second to make the first administrator.
 var ErrInitialized = errors.New("the site is already initialized")
 
-const userColumns = `id, username, email, password_hash, site_admin, created_at`
+// selectUser finds those who were not deleted.
+const selectUser = `SELECT u.id, u.username, coalesce(e.email, ''), coalesce(u.passwd, ''), u.site_admin, u.created_at, u.invalidated_sessions_at
+	FROM users u LEFT JOIN user_emails e ON e.user_id = u.id AND e.is_primary WHERE u.deleted_at IS NULL AND `
 
 func scanUser(row pgx.Row) (User, error) {
 	var u User
-	err := row.Scan(&u.ID, &u.Username, &u.Email, &u.PasswordHash, &u.SiteAdmin, &u.CreatedAt)
+	err := row.Scan(&u.ID, &u.Username, &u.Email, &u.PasswordHash, &u.SiteAdmin, &u.CreatedAt, &u.InvalidatedSessionsAt)
 	return u, notFound(err, "read a user")
 }
 
@@ -46,22 +49,28 @@ func notFound(err error, doing string) error {
 
 // Site gives the site's identity and whether its first administrator exists.
 func (db *DB) Site(ctx context.Context) (id string, initialized bool, err error) {
-	err = db.pool.QueryRow(ctx, `SELECT site_id::text, initialized_at IS NOT NULL FROM site`).Scan(&id, &initialized)
+	err = db.pool.QueryRow(ctx, `SELECT site_id::text, initialized FROM global_state`).Scan(&id, &initialized)
 	return id, initialized, notFound(err, "read the site")
 }
 
 // Initialize makes the first administrator. It works once, whoever asks at the same time: the others get [ErrInitialized].
-func (db *DB) Initialize(ctx context.Context, username, email string, hash []byte) (u User, err error) {
+func (db *DB) Initialize(ctx context.Context, username, email, hash string) (u User, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE site SET initialized_at = now() WHERE initialized_at IS NULL`) // the row's lock is the queue
+		tag, err := tx.Exec(ctx, `UPDATE global_state SET initialized = true WHERE NOT initialized`) // the row's lock is the queue
 		if err != nil {
 			return fmt.Errorf("initialize the site: %w", err)
 		}
 		if tag.RowsAffected() == 0 {
 			return ErrInitialized
 		}
-		u, err = scanUser(tx.QueryRow(ctx, `INSERT INTO users (username, email, password_hash, site_admin) VALUES ($1, $2, $3, true)
-			RETURNING `+userColumns, username, email, hash))
+		var id int64
+		if err := tx.QueryRow(ctx, `INSERT INTO users (username, passwd, site_admin) VALUES ($1, $2, true) RETURNING id`, username, hash).Scan(&id); err != nil {
+			return fmt.Errorf("make the first administrator: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO user_emails (user_id, email, verified_at, is_primary) VALUES ($1, $2, now(), true)`, id, email); err != nil {
+			return fmt.Errorf("keep the first administrator's address: %w", err)
+		}
+		u, err = scanUser(tx.QueryRow(ctx, selectUser+`u.id = $1`, id))
 		return err
 	})
 	return u, err
@@ -69,13 +78,13 @@ func (db *DB) Initialize(ctx context.Context, username, email string, hash []byt
 
 // User finds an account by id.
 func (db *DB) User(ctx context.Context, id int64) (User, error) {
-	return scanUser(db.pool.QueryRow(ctx, `SELECT `+userColumns+` FROM users WHERE id = $1`, id))
+	return scanUser(db.pool.QueryRow(ctx, selectUser+`u.id = $1`, id))
 }
 
 // UserByLogin finds an account by user name or mail address, without regard to case.
 func (db *DB) UserByLogin(ctx context.Context, login string) (User, error) {
-	return scanUser(db.pool.QueryRow(ctx, `SELECT `+userColumns+` FROM users WHERE lower(username) = lower($1) OR lower(email) = lower($1)
-		ORDER BY lower(username) = lower($1) DESC LIMIT 1`, login))
+	return scanUser(db.pool.QueryRow(ctx, selectUser+`(lower(u.username) = lower($1) OR lower(e.email) = lower($1))
+		ORDER BY lower(u.username) = lower($1) DESC LIMIT 1`, login))
 }
 
 // Token is an access token as it is kept: not the token itself.
@@ -99,7 +108,7 @@ func (db *DB) AddToken(ctx context.Context, userID int64, token, note string, sc
 // UserByToken finds the account a token speaks for, and notes the use at most once a minute.
 func (db *DB) UserByToken(ctx context.Context, token string) (User, error) {
 	hash := sha256.Sum256([]byte(token))
-	u, err := scanUser(db.pool.QueryRow(ctx, `SELECT `+userColumns+` FROM users WHERE id = (SELECT user_id FROM access_tokens WHERE hash = $1)`, hash[:]))
+	u, err := scanUser(db.pool.QueryRow(ctx, selectUser+`u.id = (SELECT user_id FROM access_tokens WHERE hash = $1)`, hash[:]))
 	if err != nil {
 		return u, err
 	}

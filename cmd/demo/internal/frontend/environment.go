@@ -18,6 +18,7 @@ type environment struct {
 	redisStore   *redis.Options
 	gitServers   []string
 	searcherURLs []string
+	siteConfig   string // files; empty for none
 }
 
 func readEnvironment(getenv func(string) string) (environment, error) {
@@ -31,6 +32,7 @@ func readEnvironment(getenv func(string) string) (environment, error) {
 	e.redisStore, storeErr = redisOptions(getenv, "REDIS_STORE_ENDPOINT", "redis-store:6379")
 	e.gitServers = strings.Fields(cmp.Or(getenv("SRC_GIT_SERVERS"), "gitserver:3178"))
 	e.searcherURLs = strings.Fields(cmp.Or(getenv("SEARCHER_URL"), "http://searcher:3181"))
+	e.siteConfig = getenv("SITE_CONFIG_FILE")
 	return e, errors.Join(cacheErr, storeErr)
 }
 

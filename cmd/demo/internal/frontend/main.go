@@ -24,7 +24,7 @@ import (
 
 // Main is the program frontend of the given release; it returns the exit code. args may be "serve", as the image passes it.
 //
-// Environment: CONFIGURATION_MODE=server (needed), PG*, REDIS_CACHE_ENDPOINT, REDIS_STORE_ENDPOINT, REDIS_ENDPOINT, SRC_GIT_SERVERS, SEARCHER_URL,
+// Environment: CONFIGURATION_MODE=server (needed), PG*, REDIS_CACHE_ENDPOINT, REDIS_STORE_ENDPOINT, REDIS_ENDPOINT, SRC_GIT_SERVERS, SEARCHER_URL, SITE_CONFIG_FILE,
 // SRC_HTTP_ADDR (127.0.0.1:3080), SRC_HTTP_ADDR_INTERNAL (127.0.0.1:3090), DB_STARTUP_TIMEOUT, SRC_PROF_HTTP, SRC_GRACEFUL_SHUTDOWN_TIMEOUT,
 // SRC_LOG_LEVEL, SRC_LOG_FORMAT and fault's.
 func Main(version string, args []string) int {
@@ -58,6 +58,9 @@ func serve(ctx context.Context, log *slog.Logger, version string) error {
 		return err
 	}
 	defer db.Close()
+	if err := overrideSiteConfig(ctx, db, env.siteConfig); err != nil {
+		return err
+	}
 	cache, store := redis.NewClient(env.redisCache), redis.NewClient(env.redisStore)
 	defer cache.Close()
 	defer store.Close()

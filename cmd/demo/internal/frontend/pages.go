@@ -183,7 +183,12 @@ func (s *server) initPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 		return
 	}
-	s.render(w, r, http.StatusOK, "init", view{Title: "Welcome", Data: passwordMin})
+	config, err := s.siteConfig(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "init", view{Title: "Welcome", Data: config.MinPasswordLength})
 }
 
 // size writes bytes for people.

@@ -26,13 +26,19 @@ const (
 var errAnonymous = errors.New("sign in first, or send an access token")
 
 // beginSession makes a session and gives the browser its cookie. Redis holds a hash only, so that a copy of its data opens no session.
+// What all sessions of the user end with is in it, so that no clock decides which began before.
 func (s *server) beginSession(w http.ResponseWriter, r *http.Request, u database.User) error {
 	token := rand.Text()
-	if err := s.store.Set(r.Context(), sessionKey(token), u.ID, sessionLife).Err(); err != nil {
+	if err := s.store.Set(r.Context(), sessionKey(token), sessionOf(u), sessionLife).Err(); err != nil {
 		return fmt.Errorf("keep the session in redis-store: %w", err)
 	}
 	http.SetCookie(w, cookie(r, token, int(sessionLife.Seconds())))
 	return nil
+}
+
+// sessionOf is what redis-store keeps of a session.
+func sessionOf(u database.User) string {
+	return fmt.Sprintf("%d %d", u.ID, u.InvalidatedSessionsAt.UnixMicro())
 }
 
 func (s *server) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -66,18 +72,23 @@ func (s *server) user(r *http.Request) (database.User, error) {
 	if err != nil || c.Value == "" {
 		return database.User{}, errAnonymous
 	}
-	id, err := s.store.Get(r.Context(), sessionKey(c.Value)).Result()
+	kept, err := s.store.Get(r.Context(), sessionKey(c.Value)).Result()
 	if errors.Is(err, redis.Nil) {
 		return database.User{}, errAnonymous
 	}
 	if err != nil {
 		return database.User{}, fmt.Errorf("find the session in redis-store: %w", err)
 	}
+	id, _, _ := strings.Cut(kept, " ")
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
 		return database.User{}, errAnonymous
 	}
-	return known(s.db.User(r.Context(), n))
+	u, err := known(s.db.User(r.Context(), n))
+	if err == nil && sessionOf(u) != kept {
+		return database.User{}, errAnonymous
+	}
+	return u, err
 }
 
 // userByToken reads "token T", and "Bearer T" as later versions of Sourcegraph do.

@@ -16,8 +16,7 @@ import (
 
 const (
 	bodyMax     = 1 << 20 // bytes of a JSON or form body
-	passwordMin = 8
-	passwordMax = 72 // bytes; bcrypt looks at no more
+	passwordMax = 72      // bytes; bcrypt looks at no more
 
 	guessesMax = 10 // wrong passwords for one account …
 	guessesFor = 15 * time.Minute
@@ -50,7 +49,12 @@ func (s *server) siteInit(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if err := c.validate(); err != nil {
+	config, err := s.siteConfig(r.Context())
+	if err != nil {
+		s.unavailable(w, r, err)
+		return
+	}
+	if err := c.validate(config.MinPasswordLength); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -59,7 +63,7 @@ func (s *server) siteInit(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	u, err := s.db.Initialize(r.Context(), c.Username, c.Email, hash)
+	u, err := s.db.Initialize(r.Context(), c.Username, c.Email, string(hash))
 	if errors.Is(err, database.ErrInitialized) {
 		http.Error(w, err.Error()+": sign in instead", http.StatusForbidden)
 		return
@@ -71,7 +75,7 @@ func (s *server) siteInit(w http.ResponseWriter, r *http.Request) {
 	s.welcome(w, r, u)
 }
 
-func (c credentials) validate() error {
+func (c credentials) validate(passwordMin int) error {
 	var faults []error
 	if !validUsername(c.Username) {
 		faults = append(faults, fmt.Errorf("username %q: want 1 to 255 letters, digits, '-', '_' and '.', beginning with a letter or digit", c.Username))
@@ -106,20 +110,21 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	if login == "" {
 		login = c.Username
 	}
-	if wait, err := s.guesses(r, login, 0); err != nil {
+	u, err := s.db.UserByLogin(r.Context(), login)
+	if err != nil && !errors.Is(err, database.ErrNotFound) {
+		s.unavailable(w, r, err)
+		return
+	}
+	guessed := login + " " + sessionOf(u) // who was given a new password has all guesses again
+	if wait, err := s.guesses(r, guessed, 0); err != nil {
 		s.unavailable(w, r, err)
 		return
 	} else if wait {
 		http.Error(w, "too many wrong passwords for this account; try again in a quarter of an hour", http.StatusTooManyRequests)
 		return
 	}
-	u, err := s.db.UserByLogin(r.Context(), login)
-	if err != nil && !errors.Is(err, database.ErrNotFound) {
-		s.unavailable(w, r, err)
-		return
-	}
 	if !passwordFits(u.PasswordHash, c.Password) {
-		if _, err := s.guesses(r, login, 1); err != nil {
+		if _, err := s.guesses(r, guessed, 1); err != nil {
 			s.unavailable(w, r, err)
 			return
 		}
@@ -132,12 +137,12 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 // nobody is a hash that fits no password, so that an unknown account takes as long as a wrong password.
 const nobody = "$2a$10$7EqJtq98hPqEX7fNZaFWoOhi5B0Gdrs2pAxlPz7bQ9hJ1cVq1vSCO"
 
-func passwordFits(hash []byte, password string) bool {
-	if len(hash) == 0 {
+func passwordFits(hash, password string) bool {
+	if hash == "" {
 		bcrypt.CompareHashAndPassword([]byte(nobody), []byte(password)) // for its time only
 		return false
 	}
-	return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil
+	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
 }
 
 // guesses adds n wrong passwords and says whether there were too many.

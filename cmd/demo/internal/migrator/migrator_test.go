@@ -51,12 +51,33 @@ func TestMigrations(t *testing.T) {
 		require.NoError(t, Check(t.Context(), conn))
 	})
 
+	t.Run("users of the first releases stay", func(t *testing.T) {
+		conn := connect(t, pg.NewDatabase(t, "users"))
+		migrations, err := Embedded()
+		require.NoError(t, err)
+		require.NoError(t, Up(t.Context(), conn, migrations[:2], new(bytes.Buffer)))
+		_, err = conn.Exec(t.Context(), `INSERT INTO users (username, email, password_hash, site_admin) VALUES ('root', 'Root@example.com', '$2a$hash', true);
+			UPDATE site SET initialized_at = now()`)
+		require.NoError(t, err)
+		require.NoError(t, Up(t.Context(), conn, migrations, new(bytes.Buffer)))
+		var passwd, email string
+		var initialized bool
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT passwd, email, initialized FROM users JOIN user_emails ON user_id = id AND is_primary, global_state`).Scan(&passwd, &email, &initialized))
+		require.Equal(t, "$2a$hash Root@example.com true", fmt.Sprint(passwd, " ", email, " ", initialized))
+	})
+
 	t.Run("a newer schema is fine for an older release", func(t *testing.T) {
 		conn := connect(t, pg.NewDatabase(t, "newer"))
-		require.NoError(t, Up(t.Context(), conn, []Migration{first, second}, new(bytes.Buffer)))
+		embedded, err := Embedded()
+		require.NoError(t, err)
+		newer := []Migration{first, second}
+		for len(newer) <= len(embedded) {
+			newer = append(newer, Migration{len(newer) + 1, "more", "SELECT 1"})
+		}
+		require.NoError(t, Up(t.Context(), conn, newer, new(bytes.Buffer)))
 		require.NoError(t, Check(t.Context(), conn))
 		require.NoError(t, Up(t.Context(), conn, []Migration{first}, new(bytes.Buffer)))
-		require.Equal(t, State{Version: 2}, state(t, conn))
+		require.Equal(t, State{Version: len(newer)}, state(t, conn))
 	})
 
 	t.Run("a failing one leaves the database dirty, unchanged and repairable", func(t *testing.T) {
