@@ -10,15 +10,16 @@ import (
 
 // Selection is which services a plan has and what the site says of them.
 type Selection struct {
-	Registry  Registry // nil: [All]
-	Product   string   // demo, sourcegraph, none
-	Version   string
-	Overrides map[string]Override // by name of a built-in service
-	DropIns   []Definition        // the site's own
-	External  External            // what runs elsewhere
-	Outside   Outside             // how to reach what is not on this machine
-	Surround  map[string]Override // what the appliance's own environment says, by name of a built-in service; see [FromEnvironment]
-	Absent    map[string]bool     // spare services whose program the release lacks: off unless the site turns them on
+	Registry   Registry // nil: [All]
+	Product    string   // demo, sourcegraph, none
+	Version    string
+	Overrides  map[string]Override // by name of a built-in service
+	DropIns    []Definition        // the site's own
+	External   External            // what runs elsewhere
+	Outside    Outside             // how to reach what is not on this machine
+	Surround   map[string]Override // what the appliance's own environment says, by name of a built-in service; see [FromEnvironment]
+	Absent     map[string]bool     // spare services whose program the release lacks: off unless the site turns them on
+	SiteConfig SiteConfig          // of the product
 }
 
 // Effective is a definition with everything that was said of it.
@@ -42,7 +43,7 @@ func (s Selection) Effective() ([]Effective, error) {
 	faults = append(faults, s.External.Validate())
 	for _, d := range s.External.apply(built, s.Product, s.Version) {
 		o := s.Overrides[d.Name]
-		e, err := s.effective(o.apply(s.Surround[d.Name].apply(s.Outside.apply(d))), o)
+		e, err := s.effective(o.apply(s.Surround[d.Name].apply(s.SiteConfig.apply(s.Outside.apply(d)))), o)
 		faults = append(faults, err, checkPorts(d, o), checkElsewhere(d, o))
 		out = append(out, e)
 	}

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -20,7 +21,8 @@ func Generated() map[string]string {
 	}
 }
 
-var secretPattern = regexp.MustCompile(`@secret\{([A-Za-z0-9._-]+)(:url)?\}`)
+// A secret is a file in secrets/, or the file of an absolute path.
+var secretPattern = regexp.MustCompile(`@secret\{([A-Za-z0-9._-]+|/[^{}]+?)(:url|:json)?\}`)
 
 // SecretRef is how a plan refers to a secret.
 func SecretRef(name string) string { return "@secret{" + name + "}" }
@@ -39,6 +41,9 @@ func refs(names []string) map[string]string {
 
 // SecretURLRef is how a plan refers to a secret as a part of a URL, where its content must be escaped.
 func SecretURLRef(name string) string { return "@secret{" + name + ":url}" }
+
+// SecretJSONRef is how a plan refers to a secret within a text of JSON.
+func SecretJSONRef(name string) string { return "@secret{" + name + ":json}" }
 
 // SecretsOf returns the names of the secrets that the plan needs, sorted.
 func SecretsOf(p Plan) []string {
@@ -105,13 +110,21 @@ func expandText(text string, secrets map[string]string) (string, error) {
 	}
 	var missing error
 	out := secretPattern.ReplaceAllStringFunc(text, func(ref string) string {
-		name, inURL := strings.CutSuffix(ref[len("@secret{"):len(ref)-1], ":url")
-		content, ok := secrets[name]
+		parts := secretPattern.FindStringSubmatch(ref)
+		content, ok := secrets[parts[1]]
 		if !ok {
-			missing = fmt.Errorf("there is no secret %q", name)
+			missing = fmt.Errorf("there is no secret %q", parts[1])
 		}
-		if inURL {
+		switch parts[2] {
+		case ":url":
 			return url.PathEscape(content)
+		case ":json":
+			quoted, err := json.Marshal(content)
+			if err != nil {
+				missing = fmt.Errorf("write the secret %q as JSON: %w", parts[1], err)
+				return ""
+			}
+			return string(quoted[1 : len(quoted)-1])
 		}
 		return content
 	})

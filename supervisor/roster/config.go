@@ -188,6 +188,9 @@ func (c *config) selection(product, version string) (services.Selection, error) 
 	if s.Outside, err = c.site.outside(); err != nil {
 		return s, err
 	}
+	if s.SiteConfig, err = c.siteConfig(product); err != nil {
+		return s, err
+	}
 	known := append(names(services.Of(product, version)), names(c.dropIns)...)
 	var faults keys.Faults
 	seen := map[string]keys.Place{}

@@ -57,6 +57,15 @@ func provedBy() map[string]string {
 		"metrics.listen":                "TestScrapesShowWhatHappens",
 		"stop_timeout":                  "TestStopTimeoutOfTheFileCounts",
 		"auto_apply":                    "TestChangeOnDiskIsSeenHeldAndApplied",
+		"site_config":                   "TestSiteConfigurationOfTheSite",
+		"email.host":                    "TestSiteConfigurationOfTheSite",
+		"email.port":                    "TestSiteConfigurationOfTheSite",
+		"email.from":                    "TestSiteConfigurationOfTheSite",
+		"email.user":                    "TestSiteConfigurationOfTheSite",
+		"email.password_secret":         "TestSiteConfigurationOfTheSite",
+		"email.authentication":          "TestMailWithoutAUser",
+		"email.domain":                  "TestMailWithoutAUser",
+		"license_file":                  "TestSiteConfigurationOfTheSite",
 	}
 }
 

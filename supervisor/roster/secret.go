@@ -55,7 +55,10 @@ func (s secretStore) load(needed []string, inUse func(name string) string, dry b
 		if slices.Contains(generated, name) {
 			content, err = s.own(name, inUse(name), dry)
 		} else {
-			path := filepath.Join(s.site, name)
+			path := name // of a file anywhere
+			if !filepath.IsAbs(name) {
+				path = filepath.Join(s.site, name)
+			}
 			if content, err = readSecret(path); err == nil {
 				err = checkPrivate(path)
 			}
