@@ -107,7 +107,7 @@ func TestReadmeConfigurationIsValid(t *testing.T) {
 		dir := t.TempDir()
 		for file, content := range map[string]string{
 			"tls/ca.pem": inPEM("CERTIFICATE", srv.Certificate().Raw), "secrets/git-key": inPEM("PRIVATE KEY", private), "secrets/netrc": "machine example.com login a password b\n",
-			"git/known_hosts": "example.com ssh-ed25519 AAAA\n", "git/gitconfig": "[user]\n", "services.d/unused": "",
+			"git/known_hosts": "example.com ssh-ed25519 AAAA\n", "git/gitconfig": "[user]\n", "site-config.jsonc": "{} // none\n", "secrets/license": "k3y\n", "secrets/smtp": "password\n", "services.d/unused": "",
 		} {
 			require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))

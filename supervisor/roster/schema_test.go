@@ -43,7 +43,7 @@ func newJudges(t testing.TB) *judges {
 	require.NoError(t, compiler.AddResource("appliance.json", tree))
 	j.schema, err = compiler.Compile("appliance.json")
 	require.NoError(t, err)
-	for _, name := range []string{"tls/cert.pem", "tls/key.pem", "tls/ca.pem", "secrets/acme-eab", "secrets/git-key", "secrets/netrc", "git/known_hosts", "git/gitconfig"} {
+	for _, name := range []string{"tls/cert.pem", "tls/key.pem", "tls/ca.pem", "secrets/acme-eab", "secrets/git-key", "secrets/netrc", "git/known_hosts", "git/gitconfig", "site-config.jsonc", "secrets/license"} {
 		path := filepath.Join(filepath.Dir(j.file), name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
@@ -112,7 +112,7 @@ func TestDocumentsOfThePagesFitTheSchema(t *testing.T) {
 		if k.Group {
 			continue
 		}
-		text := strings.NewReplacer("<name>", "hello", "<VARIABLE>", "A", "<port>", "http").Replace(k.Path)
+		text := strings.NewReplacer("<name>", "hello", "<number>", "0", "<VARIABLE>", "A", "<port>", "http").Replace(k.Path)
 		text = strings.ReplaceAll(text, ".", ": {") + ": " + k.Example + strings.Repeat("}", strings.Count(text, "."))
 		require.NoError(t, j.editor(text), text)
 	}
@@ -153,12 +153,12 @@ func TestNumbersArePlain(t *testing.T) {
 // beyond are faults that a schema cannot know: they depend on the machine, on other keys, or are a bound of a text.
 var beyond = regexp.MustCompile(strings.Join([]string{
 	`no such file or directory$`, `is a directory$`, // the machine
-	`is missing$`, `needs both `, `needs http or https`, `needs user, too$`, `has no effect with the backend`, `must ask in exactly one way`, `needs port:`, `has no use for port:`,
+	`is missing$`, `needs both `, `needs host, the mail server, and from`, `needs http or https`, `needs user, too$`, `has no effect with the backend`, `must ask in exactly one way`, `needs port:`, `has no use for port:`,
 	`a service cannot wait for itself$`,                                                     // other keys
 	`is outside \d[\d.]*(ms|s|m|h)`,                                                         // a duration
 	`is less than 64KiB`, `is outside 0\.01 to 4096$`, `is too large$`, `must be positive$`, // a size, a number of CPUs
 	`port "?\d+"? is outside`, `is no IP address of this machine$`, `is neither an IP address nor a network`, `names no host$`, `has more than scheme, host and port`, `is no URL$`, `the host name has the character`, // an address
-	`write \S+ as a plain decimal number$`, `: "[-+]?[0-9][0-9a-fox_.+]*" is not `, // a notation of a number: the schema sees its value
+	`write \S+ as a plain decimal number$`, `: "[-+]?[0-9][0-9a-fox_.+]*" is not `, `must be a whole number, not "[0-9.]+e[0-9]+"$`, // a notation of a number: the schema sees its value
 	`must be an absolute path, or a name that is looked up$`, `(command|exec): is empty$`,
 }, "|"))
 
