@@ -8,7 +8,7 @@ import (
 
 // SiteConfig is what the site says of the product's site configuration. The product takes no variables for it: it reads files that replace all of what its
 // page has saved, so that nothing else can be said without a file of the site's own.
-// src: sourcegraph: cmd/frontend/internal/cli/config.go (overrideSiteConfig, readSiteConfigFile) @3.38 and @5.2
+// src: sourcegraph: cmd/frontend/internal/cli/config.go (overrideSiteConfig, readSiteConfigFile)
 type SiteConfig struct {
 	File    Source // JSON with comments; without a path there is none
 	Email   Email

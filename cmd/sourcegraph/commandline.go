@@ -60,7 +60,7 @@ func commands() []*cli.Command {
 		runCommand(),
 		statusCommand(), waitCommand(), whyCommand(), topCommand(), logsCommand(), eventsCommand(),
 		startCommand(), stopCommand(), restartCommand(), reloadCommand(), shutdownCommand(),
-		execCommand(), psqlCommand(),
+		execCommand(), psqlCommand(), adminCommand(), siteConfigCommand(),
 		servicesCommand(), configCommand(), versionCommand(), completionCommand(),
 	}
 }

@@ -27,6 +27,7 @@ type appliance struct {
 	logs   []api.LogLine
 	query  api.LogQuery
 	err    error
+	env    []string // of frontend; nil: nobody may know it
 	dir    string
 	end    func()
 	shut   func()
@@ -121,11 +122,15 @@ func (a *appliance) Logs(_ context.Context, q api.LogQuery) iter.Seq2[api.LogLin
 		}
 	}
 }
-func (a *appliance) ExecSpec(context.Context, api.Peer, string) (api.ExecSpec, error) {
+func (a *appliance) ExecSpec(_ context.Context, who api.Peer, name string) (api.ExecSpec, error) {
+	if a.env != nil {
+		a.asked = append(a.asked, name+" for "+who.Command)
+		return api.ExecSpec{Env: a.env}, nil
+	}
 	return api.ExecSpec{}, &api.Error{Code: 6, Message: "not here"}
 }
 func (a *appliance) Config(context.Context) (any, error) {
-	return map[string]any{"site": struct{}{}}, nil
+	return map[string]any{"site": map[string]string{"site_config": "/etc/sourcegraph/site.jsonc"}}, nil
 }
 
 // begin starts the fake in a directory of its own.

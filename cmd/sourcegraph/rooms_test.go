@@ -69,6 +69,7 @@ func TestLeavesAreLeaves(t *testing.T) {
 
 		"supervisor/roster/keys": {"limits"},
 		"supervisor/watch":       nil,
+		"supervisor/product":     nil,
 		"supervisor/siteconfig":  nil,
 		"services":               {"limits"},
 		"limits":                 nil,

@@ -26,7 +26,7 @@ func (c *config) siteConfig(product string) (services.SiteConfig, error) {
 			key = "email"
 		}
 		return out, invalid(fmt.Errorf("%s: the product takes it only with a file that is its whole site configuration, and site_config names none", key),
-			"name one in site_config, or set it on the product's page instead")
+			"name one in site_config, or set it there instead: sourcegraph site-config edit")
 	}
 	out.File, err = source("site_config", c.site.SiteConfig, func(content string) error {
 		settings, err := siteconfig.Check(content)

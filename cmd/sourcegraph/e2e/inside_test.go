@@ -150,11 +150,18 @@ func (p *terminal) press(t *testing.T, keys string) {
 // until reads up to a text; the binary ends itself, and with it this read, should it never come.
 func (p *terminal) until(t *testing.T, text string) {
 	t.Helper()
+	p.upTo(t, text)
+}
+
+// upTo does so and gives what came before.
+func (p *terminal) upTo(t *testing.T, text string) (before string) {
+	t.Helper()
 	buf := make([]byte, 4096)
 	for !strings.Contains(p.seen, text) {
 		n, err := p.master.Read(buf)
 		require.NoError(t, err, "after %q", p.seen)
 		p.seen += string(buf[:n])
 	}
-	_, p.seen, _ = strings.Cut(p.seen, text)
+	before, p.seen, _ = strings.Cut(p.seen, text)
+	return before
 }

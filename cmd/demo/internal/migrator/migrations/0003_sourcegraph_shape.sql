@@ -1,5 +1,5 @@
 -- Users, the site's state and the site configuration in the shape of Sourcegraph's own tables, so that who is locked out is let in by the same statements.
--- src: sourcegraph: internal/database/schema.md @3.38 (users, user_emails, global_state, critical_and_site_config)
+-- src: sourcegraph: internal/database/schema.md (users, user_emails, global_state, critical_and_site_config)
 
 ALTER TABLE users RENAME COLUMN password_hash TO passwd;
 ALTER TABLE users ALTER COLUMN passwd DROP NOT NULL, ALTER COLUMN passwd TYPE text USING convert_from(passwd, 'UTF8');
