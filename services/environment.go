@@ -157,6 +157,8 @@ func keyOfVariable(name string) string {
 		return "redis.cache and redis.store"
 	case "OFFLINE":
 		return "offline"
+	case "SITE_CONFIG_FILE":
+		return "site_config"
 	case "SRC_HTTP_ADDR":
 		return "listen"
 	case "HTTP_PROXY", "http_proxy":

@@ -40,6 +40,7 @@ func TestVariablesOfTheEnvironment(t *testing.T) {
 		"a Redis elsewhere":             {"5.2.7", "REDIS_ENDPOINT=redis:6379", nil, []string{"frontend"}, "redis.cache and redis.store"},
 		"a bucket":                      {"7.5.4453", "SOURCEGRAPH_UPLOAD_AWS_SECRET_ACCESS_KEY=hush", nil, []string{"frontend"}, "say it with object_storage"},
 		"a proxy":                       {"7.5.4453", "https_proxy=http://u:p@proxy:3128", nil, []string{"frontend"}, "say it with proxy.https"},
+		"a site configuration":          {"5.2.7", "SITE_CONFIG_FILE=/etc/site.json", nil, []string{"frontend"}, "say it with site_config"},
 		"a typing error":                {"7.5.4453", "SRC_LOG_LEVE=dbug", nil, []string{"frontend"}, "did you mean SRC_LOG_LEVEL?"},
 		"of no version":                 {"7.5.4453", "SRC_WHATEVER=1", nil, []string{"frontend"}, "services.<name>.env.SRC_WHATEVER"},
 		"of another version":            {"7.5.4453", "EMBEDDINGS_CACHE_SIZE=1", nil, []string{"frontend"}, "only of sourcegraph [5.0.3, 5.7)"},
@@ -72,7 +73,7 @@ func TestVariablesOfTheEnvironment(t *testing.T) {
 // TestSecretsOfTheEnvironmentAreReferences: also what would be read as a template or as a reference to another secret.
 func TestSecretsOfTheEnvironmentAreReferences(t *testing.T) {
 	for variable, value := range map[string]string{
-		"SRC_SESSION_COOKIE_KEY": "0123456789abcdef", "SITE_CONFIG_FILE": "{{ .Secret.postgres }}", "EXTSVC_CONFIG_FILE": "@secret{grafana}",
+		"SRC_SESSION_COOKIE_KEY": "0123456789abcdef", "GLOBAL_SETTINGS_FILE": "{{ .Secret.postgres }}", "EXTSVC_CONFIG_FILE": "@secret{grafana}",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "https://sg:hush@otel.example.com:4317",
 	} {
 		env := around("5.2.7", variable+"="+value)

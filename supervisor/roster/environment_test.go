@@ -62,7 +62,7 @@ func TestVariablesOfTheEnvironmentAreOverrides(t *testing.T) {
 // TestKeysThatStandForVariablesExist holds the keys that a warning names.
 func TestKeysThatStandForVariablesExist(t *testing.T) {
 	for _, variable := range []string{
-		"PGHOST", "CODEINTEL_PGHOST", "CODEINSIGHTS_PGHOST", "REDIS_ENDPOINT", "REDIS_CACHE_ENDPOINT", "REDIS_STORE_ENDPOINT", "OFFLINE", "SRC_HTTP_ADDR", "HTTP_PROXY",
+		"PGHOST", "CODEINTEL_PGHOST", "CODEINSIGHTS_PGHOST", "REDIS_ENDPOINT", "REDIS_CACHE_ENDPOINT", "REDIS_STORE_ENDPOINT", "OFFLINE", "SITE_CONFIG_FILE", "SRC_HTTP_ADDR", "HTTP_PROXY",
 		"HTTPS_PROXY", "NO_PROXY", "SEARCH_JOBS_UPLOAD_BUCKET",
 	} {
 		warnings := surroundings([]string{variable + "=x"}, "demo", "1.0.0").Warnings
