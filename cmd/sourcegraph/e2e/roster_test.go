@@ -180,7 +180,6 @@ func (a *appliance) requireOrderOfStop() {
 
 // TestKilledMigratorIsNotRunAgain kills it in the middle of a migration: the database is dirty, and nobody but a person decides what follows.
 func TestKilledMigratorIsNotRunAgain(t *testing.T) {
-	t.Parallel()
 	a := install(t)
 	a.b.release = standInRelease(t, "3.38.0")
 	a.configure("migrator", "env: {STANDIN_MIGRATION: 1h}") // a database so big that no test sees the end of it
@@ -212,7 +211,6 @@ func TestExposedPortsAreRefusedOnAHost(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; what runs here is an ordinary user already")
 	}
-	t.Parallel()
 	a := install(t)
 	a.b.release = standInRelease(t, "5.2.7")
 	a.asStranger()
