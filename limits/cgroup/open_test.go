@@ -77,7 +77,8 @@ func inside(attr *syscall.SysProcAttr, role string) {
 
 // remount prepares the mount namespace that inside made.
 func remount(role string) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	// Private is what is changed here alone: the / of a chroot is no mount point.
+	if err := errors.Join(unix.Mount("", "/sys", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("", "/proc", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
 		return err
 	}
 	data, err := os.ReadFile("/proc/self/mountinfo")

@@ -3,6 +3,7 @@ package stage0
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -53,7 +54,8 @@ func roleRun() int {
 		return 98
 	}
 	if s.MountProc {
-		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		// Private is /proc alone: the / of a chroot is no mount point.
+		if err := errors.Join(unix.Mount("", "/proc", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, "")); err != nil {
 			fmt.Fprintln(os.Stderr, "mount /proc:", err)
 			return 97
 		}

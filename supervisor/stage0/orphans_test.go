@@ -69,7 +69,7 @@ func TestStage0IsPID1(t *testing.T) { // E52, E53, E63: in a pid namespace of it
 	}
 	tr := startTree(t, func(s *setup, c *exec.Cmd) {
 		s.MountProc = true
-		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Unshareflags: syscall.CLONE_NEWNS}
+		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 	})
 	p := tr.life()
 	require.Equal(t, 1, p.message(Hello).PID)
