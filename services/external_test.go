@@ -144,6 +144,7 @@ func TestSecretsOfWhatIsElsewhereAreReadAndEscaped(t *testing.T) {
 	require.NoError(t, err)
 	require.Subset(t, SecretsOf(plan), []string{"pg", "redis-store", "s3"})
 	require.NotContains(t, SecretsOf(plan), "postgres", "what nothing uses is not made")
+	require.Equal(t, []string{"s3", "gcs"}, (&Probe{Storage: &ObjectStorage{SecretKeySecret: "s3", KeySecret: "gcs"}}).secrets())
 	for _, inst := range plan.Instances {
 		if inst.Service != "frontend" {
 			continue

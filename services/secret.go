@@ -142,5 +142,8 @@ func (p *Probe) secrets() (names []string) {
 	if p.RedisServer != nil {
 		names = append(names, p.RedisServer.PasswordSecret)
 	}
+	if p.Storage != nil {
+		names = append(names, p.Storage.SecretKeySecret, p.Storage.KeySecret)
+	}
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
