@@ -53,7 +53,9 @@ func (s secretStore) load(needed []string, inUse func(name string) string, dry b
 			continue
 		}
 		if slices.Contains(generated, name) {
-			content, err = s.own(name, inUse(name), dry)
+			if err = s.notOfTheSite(name); err == nil {
+				content, err = s.own(name, inUse(name), dry)
+			}
 		} else {
 			path := name // of a file anywhere
 			if !filepath.IsAbs(name) {
@@ -69,6 +71,15 @@ func (s secretStore) load(needed []string, inUse func(name string) string, dry b
 		out[name] = content
 	}
 	return out, nil
+}
+
+// notOfTheSite refuses a file of the site with the name of a secret that the appliance makes: nobody would read it.
+func (s secretStore) notOfTheSite(name string) error {
+	path := filepath.Join(s.site, name)
+	if there, err := exists(path); s.site == "" || !there || err != nil {
+		return err
+	}
+	return invalid(fmt.Errorf("the secret %s is not read: the appliance makes one of this name itself, the %s", path, services.Generated()[name]), "give the file another name, such as "+name+"-site, and say that one where it is meant")
 }
 
 func (s secretStore) own(name, inUse string, dry bool) (string, error) {

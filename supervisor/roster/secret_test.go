@@ -38,6 +38,16 @@ func TestLostPasswordOfADatabaseIsNotMadeAnew(t *testing.T) {
 	require.ErrorContains(t, err, secret+" is gone, but ")
 }
 
+// TestSecretOfTheSiteWithAGeneratedName: the appliance's own would be taken in its place, in silence.
+func TestSecretOfTheSiteWithAGeneratedName(t *testing.T) {
+	s := newSite(t, map[string]string{"appliance.yaml": "redis: {cache: {host: cache, password_secret: redis}}\n", "secrets/redis": "the site's\n"})
+	s.release("1.0.0", nil)
+	_, err := Load(s.opts)
+	require.Equal(t, CodeInvalid, code(err))
+	require.ErrorContains(t, err, "secrets/redis is not read: the appliance makes one of this name itself, the password of both Redis servers")
+	require.Contains(t, hintOf(err), "another name, such as redis-site")
+}
+
 func TestSecretsThatAreRefused(t *testing.T) {
 	for content, want := range map[string]string{"": "is empty", "\n": "is empty", "a\nb\n": "has more than one line"} {
 		s := newSite(t, map[string]string{
