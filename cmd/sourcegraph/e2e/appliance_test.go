@@ -131,6 +131,13 @@ func (a *appliance) configureAll(services map[string][]string) {
 	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"), []byte(a.top+yaml), 0o644))
 }
 
+// secret writes a secret of the site's own.
+func (a *appliance) secret(name, value string) {
+	a.t.Helper()
+	require.NoError(a.t, os.MkdirAll(filepath.Join(a.conf(), "secrets"), 0o700))
+	require.NoError(a.t, os.WriteFile(filepath.Join(a.conf(), "secrets", name), []byte(value+"\n"), 0o600))
+}
+
 // dropIn writes a service of the site's own.
 func (a *appliance) dropIn(name, yaml string) {
 	a.t.Helper()
