@@ -9,7 +9,8 @@ BUILD       = $(GO) build
 SOURCES    := $(shell find cmd supervisor services limits -type f -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 RUN_NEEDS  := git=git redis-server=redis-server '/usr/lib/postgresql/*/bin/initdb=postgresql' '/usr/lib/*/libnss_wrapper.so=libnss-wrapper' ssh=openssh-client
 TEST_NEEDS := $(RUN_NEEDS) qemu-system-x86_64=qemu-system-x86 chromium=chromium mmdebstrap=mmdebstrap docker=docker.io cpio=cpio \
-	'/usr/lib/git-core/git-daemon=git-daemon-run' s6-log=s6 mkfs.xfs=xfsprogs /usr/sbin/sshd=openssh-server zsh=zsh fish=fish ip=iproute2
+	'/usr/lib/git-core/git-daemon=git-daemon-run' s6-log=s6 mkfs.xfs=xfsprogs /usr/sbin/sshd=openssh-server zsh=zsh fish=fish ip=iproute2 \
+	prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager prometheus-node-exporter=prometheus-node-exporter
 BENCH_NEEDS := $(RUN_NEEDS) s6-supervise=s6 runsvdir=runit supervisord=supervisor tini=tini nginx=nginx-light haproxy=haproxy wrk=wrk
 
 # The same for what is shipped, checked and tested, so that each package is compiled once. No stamp of git's: it would break the build of a checkout

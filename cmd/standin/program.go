@@ -117,7 +117,7 @@ func (p *program) serve(addr string, mux http.Handler) {
 func answers(paths ...string) *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, path := range paths {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "standin_up 1") }) // a metric, where one is asked for
 	}
 	return mux
 }
