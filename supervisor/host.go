@@ -50,6 +50,7 @@ type Host struct {
 	names    nssNames       // for users that have none
 	marks    *process.Marks // nil: an empty cgroup proves death, or we are not root
 	secrets  func() map[string]string
+	storage  func() services.Storage // of the configuration in force
 	events   func(api.Event)
 	exits    *exits
 	stored   map[string][]*os.File // what stage 0 held for us, by name

@@ -22,6 +22,9 @@ const defaultPrepareTimeout = 5 * time.Minute
 
 // prepare makes the directories of a run, what is made once, and the files that are written before each start.
 func (h *Host) prepare(u *unit, l *life, inst *services.Instance, acc account) error {
+	if err := roster.CheckMounted(*inst, h.storage()); err != nil {
+		return &configError{err, false}
+	}
 	if err := h.makeDirs(l, *inst, acc); err != nil {
 		return &configError{err, !errors.Is(err, unix.ENOSPC)}
 	}

@@ -263,7 +263,7 @@ func (s *Supervisor) openHost(inv inventory) error {
 	s.grade = grade(tree, mode, why)
 	h := &Host{
 		conn: s.conn, tree: tree, spawner: spawner, records: records, pumps: pumps, log: s.log, runDir: o.RunDir, bootID: bootID, appl: name, users: book, marks: marks, separate: mode == users.Root, named: weAreNamed(), names: newNames(o.RunDir),
-		secrets: s.secrets, events: s.event, exits: newExits(), stored: inv.stored, units: map[string]*unit{},
+		secrets: s.secrets, storage: func() services.Storage { return s.rosterNow().Site.Storage }, events: s.event, exits: newExits(), stored: inv.stored, units: map[string]*unit{},
 		planHash: func() string { return s.plan().Hash },
 		logs: logs.Options{
 			Dir: cmp.Or(s.site().Storage.Logs, filepath.Join(o.DataDir, "logs")), Redactor: logs.NewRedactor(s.secretValues()...),

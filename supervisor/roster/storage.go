@@ -191,6 +191,20 @@ func mark(key, dir string, used bool, o Options) error {
 	return writeFile(path, []byte(ours+"\n"), 0o644)
 }
 
+// CheckMounted refuses to start a service in a directory of storage that has lost its mark: its disk was unmounted since the appliance looked, and
+// the service would begin anew below the mount point. A cache may.
+func CheckMounted(inst services.Instance, storage services.Storage) error {
+	for key, dir := range storage.Named() {
+		if key == "storage.cache" || !slices.ContainsFunc(inst.Data, func(d services.Data) bool { return strings.HasPrefix(d.Path, dir+"/") }) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, markName)); err != nil {
+			return invalid(fmt.Errorf("%s: the disk of %s is not mounted, or is not the one that was: %w", key, dir, err), "mount it; the service is tried again until it is there")
+		}
+	}
+	return nil
+}
+
 func isThere(path string) bool {
 	here, err := exists(path)
 	return here || err != nil
