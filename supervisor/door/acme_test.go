@@ -183,11 +183,12 @@ func TestACMEDirectoryThatCannotBeWritten(t *testing.T) {
 
 func TestACMEAccountKnownFromElsewhere(t *testing.T) {
 	key := base64.RawURLEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
+	dir := t.TempDir() // removed once the door, which writes there, has ended
 	clearAddr, clear := listenerFile(t)
 	a := newAuthority(t, portOf(t, clearAddr), freePort(t), key)
 	h := newHouse(t, State{Mode: Progress})
 	require.NoError(t, h.SetListeners([]Listener{{Name: "clear", File: clear}}))
-	settings := ACME{Host: acmeHost, Directory: a.directory, CA: a.trust, Dir: filepath.Join(t.TempDir(), "acme")}
+	settings := ACME{Host: acmeHost, Directory: a.directory, CA: a.trust, Dir: filepath.Join(dir, "acme")}
 	h.push(State{Mode: Progress, ACME: settings})
 	h.eventually("it is refused without the account", func(s Stats) bool { return strings.Contains(s.TLSError, "xternal") })
 	settings.KeyID, settings.MACKey = "known", key
