@@ -242,7 +242,7 @@ func TestParseStat(t *testing.T) {
 	tail := " S 7 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4711 1 1"
 	st, err := parseStat([]byte("42 (a) b (c))" + tail))
 	require.NoError(t, err)
-	require.Equal(t, statLine{name: "a) b (c)", state: 'S', ppid: 7, startTime: 4711}, st)
+	require.Equal(t, statLine{name: "a) b (c)", state: 'S', ppid: 7, threads: 1, startTime: 4711}, st)
 	for _, bad := range []string{"", "42", "42 (x", "42 (x) S 1", "42 (x)" + strings.Replace(tail, "4711", "x", 1)} {
 		_, err := parseStat([]byte(bad))
 		require.Error(t, err, bad)

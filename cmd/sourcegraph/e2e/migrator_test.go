@@ -30,10 +30,7 @@ func TestMigratorIsTriedAgainUnlessTheDatabaseIsDirty(t *testing.T) {
 		soiled) psql -qc 'UPDATE schema_migrations SET dirty = true WHERE version = (SELECT max(version) FROM schema_migrations)' || exit 1;;
 		mended) %s force $(psql -Atqc 'SELECT max(version) FROM schema_migrations') || exit 1;;
 		esac; exec %s up`, mode, migrator, migrator), "\n\t\t", " ")
-	conf, err := os.ReadFile(filepath.Join(a.conf(), "appliance.yaml"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(a.conf(), "appliance.yaml"),
-		append(conf, fmt.Sprintf("  migrator:\n    command: [/bin/sh, -c, %q]\n    restart: {max: 300ms}\n", script)...), 0o644))
+	a.configure("migrator", fmt.Sprintf("command: [/bin/sh, -c, %q]", script), "restart: {max: 300ms}")
 	failed := func() api.Service {
 		return a.until("migrator", func(s api.Service) bool { return s.State == api.Failed })
 	}
