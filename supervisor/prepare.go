@@ -39,10 +39,16 @@ func (h *Host) prepare(u *unit, l *life, inst *services.Instance, acc account) e
 			return &configError{fmt.Errorf("write %s for %s: %w", f.Path, u.name, err), false}
 		}
 	}
-	if err := roster.CheckBeforeStart(*inst); err != nil {
-		return &configError{err, true}
+	return checked(roster.CheckBeforeStart(*inst))
+}
+
+// checked tells a refusal that the next try may not meet from one that only a person mends: a PostgreSQL on the same data may be what is left of the
+// run before, whose processes end by themselves once they notice, and whose names PostgreSQL has written over.
+func checked(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &configError{err, !errors.As(err, new(*roster.OtherServer))}
 }
 
 func (h *Host) makeDirs(l *life, inst services.Instance, acc account) error {
