@@ -3,6 +3,7 @@ package supervisor_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"slices"
@@ -14,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestListenerChangesItsAddressAtTheSamePort: from loopback to all interfaces and back, while each request is a new connection.
+// TestListenerChangesItsAddressAtTheSamePort: from loopback to all interfaces and back, while each request is a new connection. Somebody listens
+// at every moment; what waits in the queue of the old socket when that closes gets a reset, as from every server that closes one.
 func TestListenerChangesItsAddressAtTheSamePort(t *testing.T) {
 	eachUser(t, func(t *testing.T, a *appliance) {
 		a.listens = true
@@ -27,7 +29,9 @@ func TestListenerChangesItsAddressAtTheSamePort(t *testing.T) {
 		go func() {
 			var err error
 			for ctx.Err() == nil && err == nil {
-				err = a.doorAnswers()
+				if err = a.doorAnswers(); errors.Is(err, syscall.ECONNRESET) {
+					err = nil
+				}
 			}
 			asked <- err
 		}()

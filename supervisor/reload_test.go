@@ -258,8 +258,8 @@ user: {command: [/bin/sh, -c, "%sexec sleep 1000"], needs: [shard], env: {SHARDS
 			require.EqualValues(t, 2, user.Run)
 			require.Nil(t, a.find(surplus))
 			for _, ev := range a.events() {
-				if ev.Service == surplus && ev.To == api.Stopping {
-					require.True(t, user.Since.Before(ev.At.Time), "%s stopped at %s, before its user was there again at %s", surplus, ev.At, user.Since)
+				if ev.Service == surplus && ev.To == api.Stopping { // in whole milliseconds
+					require.False(t, user.Since.After(ev.At.Time), "%s stopped at %s, before its user was there again at %s", surplus, ev.At, user.Since)
 					return
 				}
 			}

@@ -43,10 +43,13 @@ func (s *Supervisor) awaitTurned(ctx context.Context, changed []services.Instanc
 	if err := s.awaitEach(ctx, serving, func(v engine.View) bool { return v.Run > before[v.Name] || !v.Alive || s.stuck(v) }); err != nil {
 		return err
 	}
-	begun := slices.DeleteFunc(serving, func(name string) bool { v, _ := s.engine.View(name); return !v.Alive })
-	s.awaitUpFor(ctx, begun, before)
+	coming := slices.DeleteFunc(serving, func(name string) bool { v, _ := s.engine.View(name); return slices.Contains(notComing, v.State) })
+	s.awaitUpFor(ctx, coming, before)
 	return nil
 }
+
+// notComing are the states of what no wait brings up.
+var notComing = []api.State{api.Stopped, api.Failed, api.Backoff, api.Unkillable}
 
 // split tells what has other addresses than before from what has not.
 func split(changed, was []services.Instance) (moved, stayed []services.Instance) {
