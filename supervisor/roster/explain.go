@@ -23,10 +23,11 @@ type Explanation struct {
 	Env      string `json:"env,omitempty"`  // win over the file
 }
 
-// Explain says of one key what is in force, where it comes from and what it may be. A path that begins with a service's name is meant below services.
+// Explain says of one key what is in force, where it comes from and what it may be. A path that begins with a service's name is meant below services,
+// unless it is a key as it stands: postgres is the name of both.
 func (r *Roster) Explain(path string) (Explanation, error) {
 	first, _, _ := strings.Cut(path, ".")
-	if slices.ContainsFunc(r.effective, func(e services.Effective) bool { return e.Name == first }) {
+	if whole, _ := keys.Find(Site{}, path); whole.Path == "" && slices.ContainsFunc(r.effective, func(e services.Effective) bool { return e.Name == first }) {
 		path = "services." + path
 	}
 	k, near := keys.Find(Site{}, path)
