@@ -11,9 +11,9 @@ import (
 // TestOverridesThatCannotWorkTogether: each is valid by itself.
 func TestOverridesThatCannotWorkTogether(t *testing.T) {
 	for said, want := range map[string]string{
-		"services: {gitserver: {needs: [worker]}, worker: {needs: [gitserver]}}": "gitserver → worker → gitserver",
-		"services: {searcher: {ports: {http: 3178}}}":                            "gitserver.http and searcher.http have the same address 127.0.0.1:3178",
-		"services: {gitserver: {ports: {http: 3055, debug: 3055}}}":              "have the same address 127.0.0.1:3055",
+		"services: {gitserver: {needs: [worker]}, worker: {needs: [gitserver]}}":        "gitserver → worker → gitserver",
+		"services: {gitserver: {ports: {http: 3054}}, searcher: {ports: {http: 3054}}}": "gitserver.http and searcher.http have the same address 127.0.0.1:3054",
+		"services: {gitserver: {ports: {http: 3055, debug: 3055}}}":                     "have the same address 127.0.0.1:3055",
 	} {
 		s := newSite(t, map[string]string{"appliance.yaml": said})
 		s.release("1.0.0", nil)
