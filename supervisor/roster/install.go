@@ -90,15 +90,7 @@ func install(dataDir, source string, m Manifest) (string, error) {
 
 // checkApart refuses a data directory within the release: a copy would contain itself without end.
 func checkApart(dataDir, source string) error {
-	release, err := filepath.EvalSymlinks(source)
-	if err != nil {
-		return err
-	}
-	data, err := filepath.EvalSymlinks(dataDir)
-	if err != nil {
-		return err
-	}
-	if to, err := filepath.Rel(release, data); err != nil || !filepath.IsLocal(to) {
+	if !within(dataDir, source) {
 		return nil
 	}
 	return invalid(fmt.Errorf("the data directory %s lies within the release %s", dataDir, source), "choose a data directory beside it: --data DIR")
