@@ -142,8 +142,17 @@ func (p *Pump) takeHungUp() bool {
 	return was
 }
 
-// pump carries what is in the pipe now, up to the last newline or, with rest, to the end. It returns how many bytes left the pipe.
+// leaveHungUp is for the look that will show the last line.
+func (p *Pump) leaveHungUp() {
+	p.k.mu.Lock()
+	defer p.k.mu.Unlock()
+	p.hungUp = true
+}
+
+// pump carries what one look shows of the pipe, up to the last newline or, with rest and where it shows all, to the end. It returns how many bytes
+// left the pipe.
 func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
+	t.cut = false
 	if b := p.bounds.Load(); b != nil {
 		p.file.maxSize, p.file.keep = b.maxSize, b.keep
 	}
@@ -163,6 +172,7 @@ func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
 		p.rest.Store(0)
 		return 0, err
 	}
+	rest = rest && !t.cut
 	t.spans = p.o.Redactor.find(data, t.spans[:0])
 	for at := 0; at < len(data); {
 		run, n := p.owners.next()
@@ -188,15 +198,17 @@ func (p *Pump) pump(t *turn, rest bool) (total int, err error) {
 	return total, nil
 }
 
-// peek copies what is in the pipe without taking it out.
+// peek copies what is in the pipe without taking it out: at most half of what that holds, so that its writer fills the other half meanwhile.
 func (p *Pump) peek(t *turn) ([]byte, error) {
-	n, err := unix.Tee(p.fd, t.w, len(t.in), unix.SPLICE_F_NONBLOCK)
+	most := min(len(t.in), max(p.cap/2, p.limit+1))
+	n, err := unix.Tee(p.fd, t.w, most, unix.SPLICE_F_NONBLOCK)
 	if err == unix.EAGAIN || err == unix.EINTR || n == 0 {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the log pipe of %s: %w", p.service, err)
 	}
+	t.cut = int(n) == most
 	got := 0
 	for got < int(n) {
 		m, err := unix.Read(t.r, t.in[got:n])
@@ -462,7 +474,9 @@ func (p *Pump) Close() error {
 			return nil
 		}
 		p.retryAt = time.Time{}
-		_, err = p.pump(t, false)
+		for n := 1; n > 0 && err == nil; {
+			n, err = p.pump(t, false)
+		}
 		if errors.Is(err, errTurnLost) {
 			continue
 		}

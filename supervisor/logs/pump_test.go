@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -74,4 +76,35 @@ func TestLinesKeepTheNumberOfTheirRun(t *testing.T) {
 	f.k.turns <- turn
 	f.print(t, "first of 6\n")
 	require.Equal(t, []string{"3 whole 3", "3 last words of 3", "4 whole 4", "4 last words of 4", "5 whole 5", "5 last words of 5", "6 first of 6"}, current(t, f.dir))
+}
+
+// TestFullPipeIsCarriedInSeveralLooks: each shows half of it, and its end is the end of the last one alone.
+func TestFullPipeIsCarriedInSeveralLooks(t *testing.T) {
+	const lines = pipeSize * 4 / 5 / 120
+	text := strings.Repeat(strings.Repeat("x", 119)+"\n", lines)
+	for name, end := range map[string]func(*fixture) error{
+		"drained":           func(f *fixture) error { return f.Drain(t.Context()) },
+		"its writer ends":   func(f *fixture) error { return f.w.Close() },
+		"closed whole only": func(f *fixture) error { return f.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, Options{})
+			turn := <-f.k.turns // nobody reads the pipe
+			_, err := f.w.WriteString(text + "last words")
+			require.NoError(t, err)
+			want := lines + 1
+			if name == "closed whole only" {
+				want = lines
+			}
+			f.k.turns <- turn
+			require.NoError(t, end(f))
+			require.Eventually(t, func() bool { return f.Stats().Lines >= uint64(want) }, 10*time.Second, time.Millisecond)
+			got := current(t, f.dir)
+			require.Len(t, got, want)
+			for _, l := range got[:lines] {
+				require.Len(t, l, len("3 ")+119)
+			}
+			require.Equal(t, want > lines, got[want-1] == "3 last words")
+		})
+	}
 }

@@ -152,8 +152,9 @@ func (k *Pumps) packFailed(dir string, err error) {
 type turn struct {
 	in, out []byte
 	spans   []span
-	r, w    int // a pipe of our own, empty between two blocks
-	cap     int // its size
+	cut     bool // the last look did not show all that the pipe held
+	r, w    int  // a pipe of our own, empty between two blocks
+	cap     int  // its size
 }
 
 // outSize has room for a pipe full of lines of ordinary length with their prefixes; more is written in parts.
@@ -217,10 +218,10 @@ func (k *Pumps) run(ready []*Pump) {
 	}
 }
 
-// nextWait shortens the wait when pipes fill up meanwhile, and lengthens it when little comes.
+// nextWait shortens the wait when pipes fill up meanwhile, and lengthens it when little comes. One look shows half a pipe.
 func nextWait(wait time.Duration, fullest float64) time.Duration {
 	switch {
-	case fullest > 0.5:
+	case fullest > 0.3:
 		wait /= 4
 		if wait < time.Millisecond {
 			wait = 0
@@ -317,12 +318,16 @@ func (k *Pumps) round(ready []*Pump) (more []*Pump, fullest float64, ok bool) {
 		if p.closed {
 			continue
 		}
-		n, err := p.pump(t, p.takeHungUp())
+		hungUp := p.takeHungUp()
+		n, err := p.pump(t, hungUp)
 		if errors.Is(err, errTurnLost) {
 			return nil, 0, false
 		}
 		fullest = max(fullest, float64(n)/float64(p.cap))
-		if n >= min(p.cap, t.cap)/2 {
+		if t.cut && hungUp {
+			p.leaveHungUp()
+		}
+		if t.cut && n > 0 || n >= min(p.cap, t.cap)/2 {
 			more = append(more, p)
 		}
 	}
