@@ -57,7 +57,7 @@ func NewSpawner(home ...string) (*Spawner, error) {
 	s := &Spawner{home: home, jobs: make(chan *job), closed: make(chan struct{}), reserve: spare, null: null}
 	catchIgnored()
 	ready := make(chan error, 1)
-	s.ended.Go(func() { s.loop(ready) })
+	s.ended.Go(func() { onThread(func() { s.loop(ready) }) })
 	if err := <-ready; err != nil {
 		s.Close()
 		return nil, fmt.Errorf("prepare the thread that starts processes: %w", err)
@@ -97,7 +97,7 @@ func (s *Spawner) attempt(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	if prof := (profile{caps: keep, nice: spec.Nice}); !prof.common() && !s.isClosed() {
-		go s.forkOnce(prof, j)
+		go onThread(func() { s.forkOnce(prof, j) })
 		<-j.done
 		return s.finish(j)
 	}
@@ -135,7 +135,7 @@ func (s *Spawner) loop(ready chan<- error) {
 			close(j.done)
 			if stranded {
 				replaced := make(chan error, 1)
-				s.ended.Go(func() { s.loop(replaced) })
+				s.ended.Go(func() { onThread(func() { s.loop(replaced) }) })
 				<-replaced
 				return // ends the thread: it was locked
 			}

@@ -26,9 +26,27 @@ type thread struct {
 	warning  string // about what could not be had
 }
 
-// enterThread locks the calling goroutine to its thread for ever and prepares it: the thread ends with the goroutine.
-func enterThread(p profile) (*thread, error) {
+// onThread runs f on a thread of its own, which ends with it. The main thread ends with nothing: it would stay for ever in a cgroup that it cannot leave.
+func onThread(f func()) {
+	locked, ended := make(chan struct{}), make(chan struct{})
 	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return
+	}
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // another one, as long as we hold the main one
+		close(locked)
+		f()
+	}()
+	<-locked
+	runtime.UnlockOSThread()
+	<-ended
+}
+
+// enterThread prepares the thread that the calling goroutine is locked to.
+func enterThread(p profile) (*thread, error) {
 	t := &thread{ownUmask: unix.Unshare(unix.CLONE_FS) == nil} // needs no privilege, but some seccomp profiles refuse it
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("set no_new_privs: %w", err)
