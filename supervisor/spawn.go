@@ -198,7 +198,7 @@ func (h *Host) spec(u *unit, l *life, inst services.Instance, acc account) proce
 		if fd, ok := l.group.SpawnFD(); ok {
 			s.CgroupFD = fd
 		}
-		s.TaskFiles = l.group.TaskFiles()
+		s.TaskFiles, s.HomeFiles = l.group.TaskFiles()
 	}
 	return s
 }

@@ -238,7 +238,7 @@ func (s *Supervisor) openHost(inv inventory) error {
 	if err != nil {
 		return err
 	}
-	spawner, err := process.NewSpawner(tree.Supervisor().TaskFiles()...)
+	spawner, err := process.NewSpawner()
 	if err != nil {
 		return err
 	}

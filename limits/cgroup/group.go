@@ -31,7 +31,7 @@ type place struct {
 // Create makes a group, named <service>-<n>.<run>, before its first process is forked, and bounds it.
 //
 // On v1 only the hierarchies that the budget needs are used, since each costs (memory 85 µs, others 25 to 40 µs: measured on
-// Linux 6.18). An existing group of that name is an error: a run's group is never used twice.
+// Linux 6.18), and that of cpu: without a share of its own a group would have that of the supervisor's leaf together with all such others. An existing group of that name is an error: a run's group is never used twice.
 func (t *Tree) Create(name string, b Budget) (*Group, error) {
 	if !isGroup(name) {
 		return nil, fmt.Errorf("create cgroup %q: want <service>-<n>.<run>", name)
@@ -58,9 +58,9 @@ func (g *Group) add(h *hierarchy, b Budget) error {
 	return p.set(b, true)
 }
 
-// needs says whether a new group needs a directory in h: the first one always, the others for a bound only.
+// needs says whether a new group needs a directory in h: the first one and cpu's always, the others for a bound only.
 func (g *Group) needs(h *hierarchy, b Budget) bool {
-	return len(g.places) == 0 || slices.ContainsFunc(b.v1(), func(k knob) bool { return !k.unset && h.has(k.controller) })
+	return len(g.places) == 0 || h.has(cpu) || slices.ContainsFunc(b.v1(), func(k knob) bool { return !k.unset && h.has(k.controller) })
 }
 
 // Adopt takes over a group that an earlier life of ours created. The error wraps [fs.ErrNotExist] if there is none.

@@ -375,6 +375,19 @@ func TestSetChangesAndRemovesBounds(t *testing.T) {
 	})
 }
 
+// TestEveryGroupHasItsOwnShareOfTheCPUs, also one without any bound: a thousand busy processes of one service count as much as one of another.
+func TestEveryGroupHasItsOwnShareOfTheCPUs(t *testing.T) {
+	hierarchies(t, func(t *testing.T, tree *Tree) {
+		needs(t, tree, cpu)
+		g := create(t, tree, Budget{})
+		p := start(t, g, "sleep", "600")
+		c, ok := g.in(cpu)
+		require.True(t, ok, "it shares with the supervisor and all others that have no bound")
+		require.Contains(t, processes(t, c.dir), p.pid())
+		require.Equal(t, c.pick("100", "1024"), content(t, c.dir, c.pick("cpu.weight", "cpu.shares")))
+	})
+}
+
 func processes(t *testing.T, dir string) []int {
 	t.Helper()
 	found, err := members(dir)

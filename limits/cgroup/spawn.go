@@ -32,15 +32,15 @@ func (g *Group) SpawnFD() (int, bool) {
 const neverOpen = math.MaxInt32
 
 // TaskFiles are the v1 files that the forking thread writes "0" to before a fork, or a process for itself, in order to be in the
-// group. There are none for cgroup2, where a thread cannot leave its process.
-func (g *Group) TaskFiles() []string {
-	var files []string
+// group, and one for one those of the supervisor's leaf, for its way back. There are none for cgroup2, where a thread cannot leave its process.
+func (g *Group) TaskFiles() (born, home []string) {
 	for _, p := range g.at() {
 		if !p.tree.unified {
-			files = append(files, filepath.Join(p.dir, "tasks"))
+			born = append(born, filepath.Join(p.dir, "tasks"))
+			home = append(home, filepath.Join(p.tree.leaf(), "tasks"))
 		}
 	}
-	return files
+	return born, home
 }
 
 // Join moves the calling thread into the group's v1 directories, so that its next child is born there (25 µs each: measured). The

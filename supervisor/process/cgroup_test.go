@@ -1,14 +1,17 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -109,7 +112,7 @@ func testBornInV2(t *testing.T, late bool) {
 // E3: controllers of v1 and the tree of v2 at the same time.
 func TestE3ChildIsBornInItsV1Cgroups(t *testing.T) {
 	pids, memory := cgroup1(t, "pids"), cgroup1(t, "memory")
-	s := newSpawner(t, homeTasks(t, "pids"), homeTasks(t, "memory"))
+	s := newSpawner(t)
 	spec := role("sleep")
 	tree := cgroup2(t) // a hybrid machine: the cgroup2 tree beside the controllers
 	fd, err := unix.Open(tree, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -117,6 +120,7 @@ func TestE3ChildIsBornInItsV1Cgroups(t *testing.T) {
 	defer unix.Close(fd)
 	spec.CgroupFD = fd
 	spec.TaskFiles = []string{pids + "/tasks", memory + "/tasks"}
+	spec.HomeFiles = []string{homeTasks(t, "pids"), homeTasks(t, "memory")}
 	c := start(t, s, spec)
 	require.Equal(t, "sleeping", c.line(t))
 	groups := cgroupsOf(t, c.PID())
@@ -133,9 +137,9 @@ func TestE3ChildIsBornInItsV1Cgroups(t *testing.T) {
 // A thread that cannot come back would keep the group from ever being removed: it is given up for a new one.
 func TestStrandedThreadIsReplaced(t *testing.T) {
 	dir := cgroup1(t, "pids")
-	s := newSpawner(t, "/sys/fs/cgroup/pids/none/tasks")
+	s := newSpawner(t)
 	spec := role("exit 0")
-	spec.TaskFiles = []string{dir + "/tasks"}
+	spec.TaskFiles, spec.HomeFiles = []string{dir + "/tasks"}, []string{"/sys/fs/cgroup/pids/none/tasks"}
 	for range 2 {
 		c := start(t, s, spec)
 		require.Len(t, c.Warnings, 1)
@@ -148,13 +152,48 @@ func TestStrandedThreadIsReplaced(t *testing.T) {
 
 func TestVanishedV1Cgroup(t *testing.T) {
 	dir := cgroup1(t, "pids")
-	s := newSpawner(t, homeTasks(t, "pids"))
+	s := newSpawner(t)
 	require.NoError(t, unix.Rmdir(dir))
 	spec := role("exit 0")
-	spec.TaskFiles = []string{dir + "/tasks"}
+	spec.TaskFiles, spec.HomeFiles = []string{dir + "/tasks"}, []string{homeTasks(t, "pids")}
 	_, err := s.Start(spec)
 	var e *ExecError
 	require.ErrorAs(t, err, &e)
 	require.True(t, e.CgroupGone())
 	require.Equal(t, dir+"/tasks", e.Path)
+}
+
+// TestManyAtOnceAreEachBornInTheirGroup: the thread that forks goes from one group to the next, and is in none of them in the end.
+func TestManyAtOnceAreEachBornInTheirGroup(t *testing.T) {
+	s := newSpawner(t)
+	pids, memory := homeTasks(t, "pids"), homeTasks(t, "memory")
+	var dirs []string
+	var all errgroup.Group
+	for i := range 12 {
+		controller, home := "pids", pids
+		if i%3 == 2 { // another hierarchy: the way is by home
+			controller, home = "memory", memory
+		}
+		dir := cgroup1(t, controller)
+		dirs = append(dirs, dir)
+		spec := role("sleep")
+		spec.TaskFiles, spec.HomeFiles = []string{dir + "/tasks"}, []string{home}
+		all.Go(func() error {
+			c, err := s.Start(spec)
+			if err != nil {
+				return err
+			}
+			text, err := os.ReadFile(dir + "/cgroup.procs")
+			if got := strings.TrimSpace(string(text)); err == nil && got != strconv.Itoa(c.PID()) {
+				err = fmt.Errorf("process %d, and in %s is %q", c.PID(), dir, got)
+			}
+			err = errors.Join(err, c.Signal(syscall.SIGKILL))
+			_, waited := c.Wait()
+			return errors.Join(err, waited, c.Reap())
+		})
+	}
+	require.NoError(t, all.Wait())
+	for _, dir := range dirs {
+		require.NoError(t, unix.Rmdir(dir), "our thread has left it again")
+	}
 }

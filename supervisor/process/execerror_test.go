@@ -191,9 +191,9 @@ func TestE24TextBusy(t *testing.T) {
 func TestE25ForkRefused(t *testing.T) {
 	dir := cgroup1(t, "pids")
 	require.NoError(t, os.WriteFile(dir+"/pids.max", []byte("1"), 0o644)) // the thread that forks is the one
-	s := newSpawner(t, homeTasks(t, "pids"))
+	s := newSpawner(t)
 	spec := role("exit 0")
-	spec.TaskFiles = []string{dir + "/tasks"}
+	spec.TaskFiles, spec.HomeFiles = []string{dir + "/tasks"}, []string{homeTasks(t, "pids")}
 	_, err := s.Start(spec)
 	require.ErrorIs(t, err, unix.EAGAIN)
 	var e *ExecError
@@ -201,7 +201,7 @@ func TestE25ForkRefused(t *testing.T) {
 	require.Equal(t, StepFork, e.Step)
 	require.False(t, e.Permanent())
 	require.Equal(t, "pids.max=1 of "+dir, e.Limit)
-	spec.TaskFiles = nil
+	spec.TaskFiles, spec.HomeFiles = nil, nil
 	require.Equal(t, 0, start(t, s, spec).wait(t).Code, "outside of it we fork on")
 }
 

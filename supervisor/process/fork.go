@@ -11,20 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fork runs the job on the calling goroutine's thread. It reports whether the thread is stranded in a cgroup that is not ours.
+// fork runs the job on the calling goroutine's thread, and leaves it in the v1 cgroups of the child.
 // What does not need the thread is left to the caller of Start, so that the next fork need not wait for it.
-func (s *Spawner) fork(t *thread, j *job) (stranded bool) {
+func (s *Spawner) fork(t *thread, j *job) {
 	if j.err = joinTasks(j.spec); j.err == nil {
 		j.pid, j.pidfd, j.lateLimit, j.err = s.forkExec(t, j.spec)
-	}
-	left := s.returnHome(j.spec)
-	if left != nil {
-		j.warnings = append(j.warnings, left.Error())
 	}
 	if t.warning != "" {
 		j.warnings = append(j.warnings, t.warning)
 	}
-	return left != nil
 }
 
 // finish is the caller's part of a fork that has succeeded.
@@ -151,13 +146,10 @@ func joinTasks(spec Spec) error {
 }
 
 // returnHome moves this thread back to our own cgroups.
-func (s *Spawner) returnHome(spec Spec) error {
-	if len(spec.TaskFiles) == 0 {
-		return nil
-	}
-	for _, file := range s.home {
+func returnHome(spec Spec) error {
+	for i, file := range spec.HomeFiles {
 		if err := writeZero(file); err != nil {
-			return fmt.Errorf("return from %s: write 0 to %s: %w", filepath.Dir(spec.TaskFiles[0]), file, err)
+			return fmt.Errorf("return from %s: write 0 to %s: %w", filepath.Dir(spec.TaskFiles[i]), file, err)
 		}
 	}
 	return nil

@@ -140,9 +140,9 @@ func copyFile(from, to string, mode os.FileMode) error {
 	return out.Close()
 }
 
-func newSpawner(t *testing.T, home ...string) *Spawner {
+func newSpawner(t *testing.T) *Spawner {
 	t.Helper()
-	s, err := NewSpawner(home...)
+	s, err := NewSpawner()
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s

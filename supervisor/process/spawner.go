@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +21,6 @@ var busyRetries = [...]time.Duration{5 * time.Millisecond, 20 * time.Millisecond
 // Spawner starts processes. It owns one thread, on which all the usual ones are forked one after the other; a Spec with
 // capabilities or a nice value of its own gets a thread that lives for that fork alone.
 type Spawner struct {
-	home     []string // our own v1 tasks files: where the thread returns to
 	jobs     chan *job
 	closed   chan struct{} // closed by Close
 	ended    sync.WaitGroup
@@ -41,10 +41,10 @@ type job struct {
 	err        error
 }
 
-// NewSpawner prepares the spawner's thread. home holds the v1 `tasks` files of our own cgroups; it may be empty when no Spec has TaskFiles.
+// NewSpawner prepares the spawner's thread.
 //
 // Signals that this process ignores (nohup) are caught and dropped from now on, so that no child inherits the ignoring.
-func NewSpawner(home ...string) (*Spawner, error) {
+func NewSpawner() (*Spawner, error) {
 	spare, err := newReserve()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func NewSpawner(home ...string) (*Spawner, error) {
 		spare.release()
 		return nil, fmt.Errorf("open /dev/null: %w", err)
 	}
-	s := &Spawner{home: home, jobs: make(chan *job), closed: make(chan struct{}), reserve: spare, null: null}
+	s := &Spawner{jobs: make(chan *job), closed: make(chan struct{}), reserve: spare, null: null}
 	catchIgnored()
 	ready := make(chan error, 1)
 	s.ended.Go(func() { onThread(func() { s.loop(ready) }) })
@@ -106,8 +106,12 @@ func (s *Spawner) attempt(spec Spec) (*Process, error) {
 		<-j.done
 		return s.finish(j)
 	case <-s.closed:
-		return nil, &ExecError{Step: StepFork, Program: spec.Program, Path: spec.Program, Err: os.ErrClosed}
+		return nil, closedError(spec)
 	}
+}
+
+func closedError(spec Spec) error {
+	return &ExecError{Step: StepFork, Program: spec.Program, Path: spec.Program, Err: os.ErrClosed}
 }
 
 func (s *Spawner) isClosed() bool {
@@ -119,7 +123,8 @@ func (s *Spawner) isClosed() bool {
 	}
 }
 
-// loop owns the thread. Where the thread cannot leave a child's cgroup it is given up for a new one, because the group could never be removed.
+// loop owns the thread, which goes straight from one child's v1 cgroups to the next one's when that waits already. Where it cannot leave them for
+// ours it is given up for a new one, because they could never be removed.
 func (s *Spawner) loop(ready chan<- error) {
 	t, err := enterThread(profile{})
 	ready <- err
@@ -131,15 +136,50 @@ func (s *Spawner) loop(ready chan<- error) {
 		case <-s.closed:
 			return
 		case j := <-s.jobs:
-			stranded := s.fork(t, j)
-			close(j.done)
-			if stranded {
-				replaced := make(chan error, 1)
-				s.ended.Go(func() { onThread(func() { s.loop(replaced) }) })
-				<-replaced
-				return // ends the thread: it was locked
+			for j != nil {
+				s.fork(t, j)
+				next := s.waiting()
+				var left error
+				if next == nil || !slices.Equal(next.spec.HomeFiles, j.spec.HomeFiles) {
+					left = returnHome(j.spec)
+				}
+				if left != nil {
+					j.warnings = append(j.warnings, left.Error())
+				}
+				close(j.done)
+				if left != nil {
+					s.replace(next)
+					return // ends the thread: it was locked
+				}
+				j = next
 			}
 		}
+	}
+}
+
+// waiting is a job that somebody waits for already, or nil.
+func (s *Spawner) waiting() *job {
+	select {
+	case j := <-s.jobs:
+		return j
+	default:
+		return nil
+	}
+}
+
+// replace gives the jobs, and the one that has been taken, to a new thread.
+func (s *Spawner) replace(taken *job) {
+	replaced := make(chan error, 1)
+	s.ended.Go(func() { onThread(func() { s.loop(replaced) }) })
+	<-replaced
+	if taken == nil {
+		return
+	}
+	select {
+	case s.jobs <- taken:
+	case <-s.closed:
+		taken.err = closedError(taken.spec)
+		close(taken.done)
 	}
 }
 
@@ -152,6 +192,9 @@ func (s *Spawner) forkOnce(prof profile, j *job) {
 		return
 	}
 	s.fork(t, j)
+	if err := returnHome(j.spec); err != nil {
+		j.warnings = append(j.warnings, err.Error())
+	}
 }
 
 // catchIgnored makes ignored signals caught ones, which exec resets to their default.

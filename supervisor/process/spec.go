@@ -37,6 +37,7 @@ type Spec struct {
 
 	CgroupFD  int      // directory of a v2 cgroup that it is born in; -1: none
 	TaskFiles []string // v1 `tasks` files of the cgroups that it is born in
+	HomeFiles []string // and those of ours in the same hierarchies, to which the thread that forks returns
 }
 
 func (s Spec) validate() error {
@@ -53,6 +54,9 @@ func (s Spec) validate() error {
 	}
 	if s.UID < NoChange || s.UID != NoChange && s.GID < 0 {
 		fault("user %d:%d is not a pair of ids", s.UID, s.GID)
+	}
+	if len(s.TaskFiles) != len(s.HomeFiles) {
+		fault("%d v1 cgroups to be born in and %d to return to", len(s.TaskFiles), len(s.HomeFiles))
 	}
 	for _, text := range append(append([]string{s.Program, s.Dir}, s.Argv...), s.Env...) {
 		if strings.IndexByte(text, 0) >= 0 {
