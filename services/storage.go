@@ -1,9 +1,10 @@
 package services
 
 import (
+	"path"
 	"path/filepath"
-	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Storage is where classes of data lie when they do not lie in the data directory. The tags are those of supervisor/roster/keys.
@@ -17,28 +18,41 @@ type Storage struct {
 	Logs        string            `yaml:"logs,omitempty" json:"logs,omitempty" doc:"the services' logs; earlier ones stay where they are" example:"/mnt/disk/logs" unset:"logs in the data directory" pattern:"^/" wants:"an absolute path" changing:"counts from the next start of the appliance on"`
 }
 
-// storageClass is a class of data: the key that moves it, and which paths of definitions belong to it, with what stays the same behind.
+// storageClass is a class of data: the key that moves it, and the directory of the definitions' paths that belong to it, with what stays the same behind.
 type storageClass struct {
 	key    string
-	paths  *regexp.Regexp
+	within string
+	only   string // pattern of what belongs to it there; empty: all
 	dir    string
 	shards map[string]string
 }
 
 func (s Storage) classes() []storageClass {
 	return []storageClass{
-		{"storage.database", regexp.MustCompile(`^data/(gen-\d+/postgres)$`), s.Database, nil},
-		{"storage.repos", regexp.MustCompile(`^shared/repos/(.+)$`), s.Repos, s.ReposShards},
-		{"storage.index", regexp.MustCompile(`^shared/index/(.+)$`), s.Index, s.IndexShards},
-		{"storage.cache", regexp.MustCompile(`^shared/cache/(.+)$`), s.Cache, nil},
+		{"storage.database", "data/", "gen-*/postgres", s.Database, nil},
+		{"storage.repos", "shared/repos/", "", s.Repos, s.ReposShards},
+		{"storage.index", "shared/index/", "", s.Index, s.IndexShards},
+		{"storage.cache", "shared/cache/", "", s.Cache, nil},
 	}
 }
 
+// behind is the part of a path of this class that stays the same wherever it lies; empty for one of no or another class.
+func (c storageClass) behind(file string) string {
+	rest, _ := strings.CutPrefix(file, c.within)
+	if rest == file {
+		return ""
+	}
+	if ours, _ := path.Match(c.only, rest); c.only != "" && !ours {
+		return ""
+	}
+	return rest
+}
+
 // Place is where a path of a definition lies: below the data directory, or where its class is. key names the class; empty for none.
-func (s Storage) Place(dataDir, path string, number int) (place, key string) {
+func (s Storage) Place(dataDir, file string, number int) (place, key string) {
 	for _, c := range s.classes() {
-		m := c.paths.FindStringSubmatch(path)
-		if m == nil {
+		rest := c.behind(file)
+		if rest == "" {
 			continue
 		}
 		dir := c.dir
@@ -46,11 +60,11 @@ func (s Storage) Place(dataDir, path string, number int) (place, key string) {
 			dir = own
 		}
 		if dir != "" {
-			return filepath.Join(dir, m[1]), c.key
+			return filepath.Join(dir, rest), c.key
 		}
-		return filepath.Join(dataDir, path), c.key
+		return filepath.Join(dataDir, file), c.key
 	}
-	return filepath.Join(dataDir, path), ""
+	return filepath.Join(dataDir, file), ""
 }
 
 // Named are all directories that it names, by key.
