@@ -35,10 +35,10 @@ run: build ## the demo on http://127.0.0.1:7080, with REPOS="URL …" (default: 
 	@packaging/host-packages $(RUN_NEEDS)
 	@packaging/run-demo '$(RELEASE)' $(if $(REPOS),$(REPOS),'$(CURDIR)')
 
-test: lint ## everything that CI runs
+test: ## everything that CI runs, lint too
 	@packaging/host-packages $(TEST_NEEDS)
 	$(MAKE) build
-	CI=$${CI:-true} VM_KERNEL=$$(.ci/vm-kernel) .ci/test
+	CI=$${CI:-true} VM_KERNEL=$$(.ci/vm-kernel) .ci/test "$(MAKE) lint"
 
 race: export CGO_ENABLED := 1
 race:
