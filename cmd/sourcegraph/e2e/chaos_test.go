@@ -123,6 +123,9 @@ func (a *appliance) anything(rnd *rand.Rand, stopped *[]string) string {
 	case dice < 13:
 		signal(st.Appliance.DoorPID, syscall.SIGKILL)
 		return "kill door"
+	case dice < 14 && name == "postgres": // whose TERM waits for sessions as long as they last, which those of a pool do
+		signal(pid, syscall.SIGINT)
+		return "INT " + name
 	case dice < 14:
 		signal(pid, syscall.SIGTERM)
 		return "TERM " + name
