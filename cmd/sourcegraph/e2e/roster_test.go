@@ -153,9 +153,16 @@ func (a *appliance) killAtRandom(n int) {
 			}
 		}
 		slices.Sort(pids)
+		var killed []int
 		for range 1 + r.IntN(3) {
-			_ = syscall.Kill(pids[r.IntN(len(pids))], syscall.SIGKILL) // gone already: killed twice
+			killed = append(killed, pids[r.IntN(len(pids))])
+			_ = syscall.Kill(killed[len(killed)-1], syscall.SIGKILL) // gone already: killed twice
 		}
+		require.True(a.t, a.eventually(func() bool { // else what was killed may still be called ready
+			st, err := a.client.Status(a.t.Context(), nil)
+			return err == nil && !slices.Contains(killed, st.Appliance.PID) &&
+				!slices.ContainsFunc(st.Services, func(s api.Service) bool { return slices.Contains(killed, s.PID) })
+		}), "%v", killed)
 		a.ready()
 	}
 	a.requireLoopback()
