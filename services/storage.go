@@ -1,10 +1,11 @@
 package services
 
 import (
-	"path"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Storage is where classes of data lie when they do not lie in the data directory. The tags are those of supervisor/roster/keys.
@@ -22,17 +23,20 @@ type Storage struct {
 type storageClass struct {
 	key    string
 	within string
-	only   string // pattern of what belongs to it there; empty: all
+	only   func() *regexp.Regexp // what belongs to it there; nil: all
 	dir    string
 	shards map[string]string
 }
 
+// generation is compiled once, and by nobody who makes no plan.
+var generation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^gen-\d+/postgres$`) })
+
 func (s Storage) classes() []storageClass {
 	return []storageClass{
-		{"storage.database", "data/", "gen-*/postgres", s.Database, nil},
-		{"storage.repos", "shared/repos/", "", s.Repos, s.ReposShards},
-		{"storage.index", "shared/index/", "", s.Index, s.IndexShards},
-		{"storage.cache", "shared/cache/", "", s.Cache, nil},
+		{"storage.database", "data/", generation, s.Database, nil},
+		{"storage.repos", "shared/repos/", nil, s.Repos, s.ReposShards},
+		{"storage.index", "shared/index/", nil, s.Index, s.IndexShards},
+		{"storage.cache", "shared/cache/", nil, s.Cache, nil},
 	}
 }
 
@@ -42,7 +46,7 @@ func (c storageClass) behind(file string) string {
 	if rest == file {
 		return ""
 	}
-	if ours, _ := path.Match(c.only, rest); c.only != "" && !ours {
+	if c.only != nil && !c.only().MatchString(rest) {
 		return ""
 	}
 	return rest

@@ -31,7 +31,8 @@ type place struct {
 // Create makes a group, named <service>-<n>.<run>, before its first process is forked, and bounds it.
 //
 // On v1 only the hierarchies that the budget needs are used, since each costs (memory 85 µs, others 25 to 40 µs: measured on
-// Linux 6.18), and that of cpu: without a share of its own a group would have that of the supervisor's leaf together with all such others. An existing group of that name is an error: a run's group is never used twice.
+// Linux 6.18), and that of cpu: without a share of its own a group would have that of the supervisor's leaf together with all
+// such others. An existing group of that name is an error: a run's group is never used twice.
 func (t *Tree) Create(name string, b Budget) (*Group, error) {
 	if !isGroup(name) {
 		return nil, fmt.Errorf("create cgroup %q: want <service>-<n>.<run>", name)
